@@ -1,0 +1,345 @@
+//go:build linux
+
+package netfs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// osFS is a tree of the real file system. An os.Root holds its top. Below it
+// every component is opened with O_NOFOLLOW, because os.Root follows links
+// that stay inside the tree and one user's mailbox must not lead into
+// another's. Directories stay open, so that a message file costs no walk.
+type osFS struct {
+	root *os.Root
+	mu   sync.Mutex
+	dirs map[string]*os.File // by name; "." is the top
+}
+
+func openOS(dir string) (*osFS, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	return newOS(root)
+}
+
+func newOS(root *os.Root) (*osFS, error) {
+	top, err := root.Open(".")
+	if err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	return &osFS{root: root, dirs: map[string]*os.File{".": top}}, nil
+}
+
+const dirFlags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
+
+// dir returns an open directory of the tree.
+func (o *osFS) dir(name string) (*os.File, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.walk(name)
+}
+
+func (o *osFS) walk(name string) (*os.File, error) {
+	if d := o.dirs[name]; d != nil {
+		return d, nil
+	}
+	if name == "." {
+		return nil, fs.ErrClosed
+	}
+	parent, err := o.walk(path.Dir(name))
+	if err != nil {
+		return nil, err
+	}
+	fd, err := openat(parent, path.Base(name), dirFlags, 0)
+	if err != nil {
+		return nil, err
+	}
+	d := os.NewFile(uintptr(fd), name)
+	o.dirs[name] = d
+	return d, nil
+}
+
+// forget drops what is held open at and above name, so that the next look
+// walks from the top: directory handles go stale (H109).
+func (o *osFS) forget(name string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for ; name != "."; name = path.Dir(name) {
+		if d := o.dirs[name]; d != nil {
+			_ = d.Close()
+			delete(o.dirs, name)
+		}
+	}
+}
+
+// at runs call on the directory that holds name, once more with directories
+// opened anew if the server no longer knows the one that was held.
+func (o *osFS) at(name string, call func(dir *os.File, leaf string) error) error {
+	if !fs.ValidPath(name) {
+		return fs.ErrInvalid
+	}
+	parent, leaf := path.Split(name)
+	parent = path.Clean(parent)
+	for try := 0; ; try++ {
+		d, err := o.dir(parent)
+		if err == nil {
+			err = call(d, leaf)
+		}
+		if try > 0 || !errors.Is(err, syscall.ESTALE) && !errors.Is(err, fs.ErrClosed) {
+			return err
+		}
+		o.forget(parent)
+	}
+}
+
+func wrap(op, name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &fs.PathError{Op: op, Path: name, Err: err}
+}
+
+// openat retries EINTR, which Go's own signals cause on SMB and FUSE (H68):
+// none of the flags used here makes a second try differ from the first.
+func openat(dir *os.File, leaf string, flags int, perm fs.FileMode) (int, error) {
+	for {
+		fd, err := unix.Openat(int(dir.Fd()), leaf, flags, uint32(perm.Perm()))
+		if err == unix.EINTR {
+			continue
+		}
+		return fd, err
+	}
+}
+
+func (o *osFS) open(op, name string, flags int, perm fs.FileMode) (File, error) {
+	var f *os.File
+	err := o.at(name, func(dir *os.File, leaf string) error {
+		// O_NONBLOCK: a FIFO that somebody planted must not hang us.
+		fd, err := openat(dir, leaf, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, perm)
+		switch err {
+		case nil:
+		case unix.ELOOP, unix.EMLINK, unix.ENXIO, unix.EISDIR:
+			return fmt.Errorf("%w: %w", ErrIrregular, err)
+		default:
+			return err
+		}
+		f = os.NewFile(uintptr(fd), name)
+		return regular(f)
+	})
+	if err != nil {
+		return nil, wrap(op, name, err)
+	}
+	return &osFile{f}, nil
+}
+
+func regular(f *os.File) error {
+	i, err := f.Stat()
+	if err == nil && !i.Mode().IsRegular() {
+		err = ErrIrregular
+	}
+	if err != nil {
+		_ = f.Close()
+	}
+	return err
+}
+
+func (o *osFS) Create(_ context.Context, name string, perm fs.FileMode) (File, error) {
+	return o.open("create", name, unix.O_CREAT|unix.O_WRONLY, perm)
+}
+
+func (o *osFS) Open(_ context.Context, name string) (File, error) {
+	return o.open("open", name, unix.O_RDONLY, 0)
+}
+
+func (o *osFS) Stat(_ context.Context, name string) (Info, error) {
+	var i Info
+	o.mu.Lock()
+	held := o.dirs[name]
+	o.mu.Unlock()
+	if held != nil {
+		var err error
+		if i, err = forcedStat(held, ""); err == nil && i.Nlink > 0 {
+			return i, nil
+		}
+		if name == "." {
+			return i, wrap("stat", name, err)
+		}
+		o.forget(name)
+	}
+	err := o.at(name, func(dir *os.File, leaf string) (err error) {
+		i, err = forcedStat(dir, leaf)
+		return err
+	})
+	return i, wrap("stat", name, err)
+}
+
+func (o *osFS) ReadDir(_ context.Context, name string) ([]string, error) {
+	var names []string
+	list := func(d *os.File) error {
+		fd, err := openat(d, ".", dirFlags, 0)
+		if err != nil {
+			return err
+		}
+		f := os.NewFile(uintptr(fd), name)
+		names, err = f.Readdirnames(-1)
+		return errors.Join(err, f.Close())
+	}
+	d, err := o.dir(name)
+	if err == nil {
+		err = list(d)
+	}
+	if errors.Is(err, syscall.ESTALE) || errors.Is(err, fs.ErrClosed) {
+		o.forget(name)
+		if d, err = o.dir(name); err == nil {
+			err = list(d)
+		}
+	}
+	slices.Sort(names)
+	return names, wrap("readdir", name, err)
+}
+
+func (o *osFS) Readlink(_ context.Context, name string) (string, error) {
+	var s string
+	err := o.at(name, func(dir *os.File, leaf string) error {
+		buf := make([]byte, 8<<10)
+		for {
+			n, err := unix.Readlinkat(int(dir.Fd()), leaf, buf)
+			if err != unix.EINTR {
+				s = string(buf[:max(n, 0)])
+				return err
+			}
+		}
+	})
+	return s, wrap("readlink", name, err)
+}
+
+func (o *osFS) Symlink(_ context.Context, target, name string) error {
+	return wrap("symlink", name, o.at(name, func(dir *os.File, leaf string) error {
+		return unix.Symlinkat(target, int(dir.Fd()), leaf)
+	}))
+}
+
+func (o *osFS) two(op, oldname, newname string, call func(a int, old string, b int, new string) error) error {
+	err := o.at(oldname, func(a *os.File, oldleaf string) error {
+		return o.at(newname, func(b *os.File, newleaf string) error {
+			return call(int(a.Fd()), oldleaf, int(b.Fd()), newleaf)
+		})
+	})
+	if err != nil {
+		return &os.LinkError{Op: op, Old: oldname, New: newname, Err: err}
+	}
+	return nil
+}
+
+func (o *osFS) Link(_ context.Context, oldname, newname string) error {
+	return o.two("link", oldname, newname, func(a int, old string, b int, new string) error {
+		return unix.Linkat(a, old, b, new, 0)
+	})
+}
+
+func (o *osFS) Rename(_ context.Context, oldname, newname string) error {
+	err := o.two("rename", oldname, newname, func(a int, old string, b int, new string) error {
+		return unix.Renameat(a, old, b, new)
+	})
+	if err == nil {
+		o.forgetTree(oldname)
+	}
+	return err
+}
+
+// forgetTree drops what is held open at and below name.
+func (o *osFS) forgetTree(name string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.dirs[name] == nil {
+		return // nothing below it can be held either
+	}
+	for n, d := range o.dirs {
+		if n == name || len(n) > len(name) && n[:len(name)] == name && n[len(name)] == '/' {
+			_ = d.Close()
+			delete(o.dirs, n)
+		}
+	}
+}
+
+func (o *osFS) Remove(_ context.Context, name string) error {
+	return wrap("remove", name, o.at(name, func(dir *os.File, leaf string) error {
+		err := unix.Unlinkat(int(dir.Fd()), leaf, 0)
+		if err != unix.EISDIR && err != unix.EPERM {
+			return err
+		}
+		if derr := unix.Unlinkat(int(dir.Fd()), leaf, unix.AT_REMOVEDIR); derr != unix.ENOTDIR {
+			o.forgetTree(name)
+			return derr
+		}
+		return err
+	}))
+}
+
+func (o *osFS) Mkdir(_ context.Context, name string, perm fs.FileMode) error {
+	return wrap("mkdir", name, o.at(name, func(dir *os.File, leaf string) error {
+		return unix.Mkdirat(int(dir.Fd()), leaf, uint32(perm.Perm()))
+	}))
+}
+
+func (o *osFS) SyncDir(_ context.Context, name string) error {
+	d, err := o.dir(name)
+	if err == nil {
+		err = d.Sync()
+	}
+	return wrap("sync", name, err)
+}
+
+// Sub opens a tree of its own. The walk to it follows no link, and the new
+// os.Root does not lead out of it.
+func (o *osFS) Sub(_ context.Context, name string) (FS, error) {
+	d, err := o.dir(name)
+	if err != nil {
+		return nil, wrap("open", name, err)
+	}
+	want, err := d.Stat()
+	if err != nil {
+		return nil, wrap("open", name, err)
+	}
+	root, err := o.root.OpenRoot(name)
+	if err != nil {
+		return nil, err
+	}
+	if got, err := root.Stat("."); err != nil || !os.SameFile(want, got) {
+		return nil, wrap("open", name, errors.Join(syscall.ESTALE, err, root.Close()))
+	}
+	return newOS(root)
+}
+
+func (o *osFS) Close() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for n, d := range o.dirs {
+		_ = d.Close()
+		delete(o.dirs, n)
+	}
+	return o.root.Close()
+}
+
+// osFile is a regular file; both halves of File are one descriptor.
+type osFile struct{ *os.File }
+
+func (f *osFile) Size() (int64, error) {
+	i, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return i.Size(), nil
+}

@@ -1,0 +1,59 @@
+package netfs
+
+import (
+	"io/fs"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// forcedStat asks the server about leaf in dir, or about dir itself when leaf
+// is empty (H36, H38).
+func forcedStat(dir *os.File, leaf string) (Info, error) {
+	flags := unix.AT_STATX_FORCE_SYNC | unix.AT_SYMLINK_NOFOLLOW
+	if leaf == "" {
+		flags |= unix.AT_EMPTY_PATH
+	}
+	var s unix.Statx_t
+	for {
+		err := unix.Statx(int(dir.Fd()), leaf, flags, unix.STATX_BASIC_STATS, &s)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return Info{}, err
+		}
+		return Info{
+			Mode:  fileMode(uint32(s.Mode)),
+			Size:  int64(s.Size),
+			Nlink: uint64(s.Nlink),
+			Mtime: time.Unix(s.Mtime.Sec, int64(s.Mtime.Nsec)),
+			Ctime: time.Unix(s.Ctime.Sec, int64(s.Ctime.Nsec)),
+		}, nil
+	}
+}
+
+// fileMode keeps the permission bits and the type as far as Bobbin asks:
+// regular, directory, link, anything else.
+func fileMode(m uint32) fs.FileMode {
+	mode := fs.FileMode(m & 0o777)
+	switch m & unix.S_IFMT {
+	case unix.S_IFREG:
+	case unix.S_IFDIR:
+		mode |= fs.ModeDir
+	case unix.S_IFLNK:
+		mode |= fs.ModeSymlink
+	default:
+		mode |= fs.ModeIrregular
+	}
+	return mode
+}
+
+func bootTime() time.Duration {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
+		panic("CLOCK_BOOTTIME: " + err.Error()) // since Linux 2.6.39
+	}
+	return time.Duration(t.Nano())
+}
