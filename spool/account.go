@@ -1,0 +1,266 @@
+package spool
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/crypto/argon2"
+
+	"github.com/bobbinmail/bobbin/netfs"
+	"github.com/bobbinmail/bobbin/spool/commitlog"
+)
+
+// Accounts is the list of virtual users. It is a commit log of its own in
+// SPOOL/accounts, which mail users cannot read: it holds password hashes.
+type Accounts struct {
+	spool *Spool
+	log   *commitlog.Log
+	mu    sync.Mutex
+	hash  map[string]string // by user; "" means that no password is set
+}
+
+// The operations of the accounts' log.
+const (
+	opAccountsGenesis = "accounts" // accounts:1, the first record
+	opAccount         = "account"  // account:NAME:HASH, or account:NAME:-
+	opRemove          = "remove"   // remove:NAME
+)
+
+// Accounts follows the accounts' log to its end.
+func (s *Spool) Accounts(ctx context.Context) (*Accounts, error) {
+	a := &Accounts{spool: s, hash: map[string]string{}}
+	a.log = s.log(s.Host.Share, accountsDir, a.apply, nil)
+	if _, err := a.log.Refresh(ctx); err != nil {
+		return nil, fmt.Errorf("accounts: %w", err)
+	}
+	return a, nil
+}
+
+func (a *Accounts) apply(r *commitlog.Record) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, op := range r.Ops {
+		f := strings.Split(op, ":")
+		switch {
+		case f[0] == opAccountsGenesis && len(f) == 2:
+		case f[0] == opAccount && len(f) == 3:
+			hash, err := commitlog.Decode(f[2])
+			if err != nil {
+				return err
+			}
+			if hash == "-" {
+				hash = ""
+			}
+			a.hash[f[1]] = hash
+		case f[0] == opRemove && len(f) == 2:
+			delete(a.hash, f[1])
+		default:
+			if err := unknownOp(f[0]); !errors.As(err, new(*optionalError)) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Names lists the users in order.
+func (a *Accounts) Names() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	names := make([]string, 0, len(a.hash))
+	for n := range a.hash {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func (a *Accounts) has(name string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	_, ok := a.hash[name]
+	return ok
+}
+
+// Add makes a user with a mailbox. password may be nil: then the user has
+// none. An earlier try that a crash cut short is completed.
+func (a *Accounts) Add(ctx context.Context, name string, password []byte) error {
+	name, err := CleanUser(name)
+	if err != nil {
+		return err
+	}
+	if a.has(name) {
+		return fmt.Errorf("user %s: %w", name, ErrExists)
+	}
+	hash := "-"
+	if password != nil {
+		if hash, err = a.spool.hash(password); err != nil {
+			return err
+		}
+	}
+	if err := a.makeMailbox(ctx, name); err != nil {
+		return err
+	}
+	exists := false
+	err = a.commit(ctx, func() []string {
+		if _, exists = a.hash[name]; exists {
+			return nil
+		}
+		return []string{accountOp(name, hash)}
+	})
+	if err == nil && exists {
+		err = fmt.Errorf("user %s: %w", name, ErrExists)
+	}
+	return err
+}
+
+func (a *Accounts) makeMailbox(ctx context.Context, name string) error {
+	home := path.Join(usersDir, name)
+	if err := netfs.MkdirAll(ctx, a.spool.Host, a.spool.Host.Share, home); err != nil {
+		return err
+	}
+	b, err := a.spool.Box(ctx, name, Inbox)
+	if err != nil {
+		return err
+	}
+	_, err = b.open(ctx)
+	return errors.Join(err, b.Close())
+}
+
+func accountOp(name, hash string) string {
+	return opAccount + ":" + name + ":" + commitlog.Encode(hash)
+}
+
+func (a *Accounts) commit(ctx context.Context, build func() []string) error {
+	err := a.log.Commit(ctx, func() ([]string, error) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		return build(), nil
+	})
+	if err != nil {
+		return fmt.Errorf("accounts: %w", err)
+	}
+	return nil
+}
+
+// SetPassword replaces a user's password. The error wraps [ErrNoUser].
+func (a *Accounts) SetPassword(ctx context.Context, name string, password []byte) error {
+	name, err := CleanUser(name)
+	if err != nil {
+		return err
+	}
+	hash, err := a.spool.hash(password)
+	if err != nil {
+		return err
+	}
+	found := false
+	err = a.commit(ctx, func() []string {
+		if _, found = a.hash[name]; !found {
+			return nil
+		}
+		return []string{accountOp(name, hash)}
+	})
+	if err == nil && !found {
+		err = fmt.Errorf("user %s: %w", name, ErrNoUser)
+	}
+	return err
+}
+
+// Delete removes a user and moves the mail to the spool's trash, whose name
+// it returns. The error wraps [ErrNoUser].
+func (a *Accounts) Delete(ctx context.Context, name string) (string, error) {
+	name, err := CleanUser(name)
+	if err != nil {
+		return "", err
+	}
+	home := path.Join(usersDir, name)
+	_, err = a.spool.Host.Share.Stat(ctx, home)
+	if missing := errors.Is(err, fs.ErrNotExist); missing && !a.has(name) {
+		return "", fmt.Errorf("user %s: %w", name, ErrNoUser)
+	} else if err != nil && !missing {
+		return "", err
+	}
+	err = a.commit(ctx, func() []string {
+		if _, ok := a.hash[name]; !ok {
+			return nil
+		}
+		return []string{opRemove + ":" + name}
+	})
+	if err != nil {
+		return "", err
+	}
+	token, err := a.spool.Host.Token()
+	if err != nil {
+		return "", err
+	}
+	trash := fmt.Sprintf("%s/%d.%s.%s", trashDir, a.spool.Host.Wall().Unix(), token, name)
+	err = netfs.Move(ctx, a.spool.Host, a.spool.Host.Share, home, trash)
+	if errors.Is(err, netfs.ErrVanished) {
+		return "", nil // another host's delete took it
+	}
+	return trash, err
+}
+
+// Password hashes are argon2id with OWASP's first choice of parameters:
+// 19 MiB, two passes, one lane.
+const (
+	argonTime   = 2
+	argonMemory = 19 << 10
+	argonKey    = 32
+	saltLen     = 16
+)
+
+func (s *Spool) hash(password []byte) (string, error) {
+	salt := make([]byte, saltLen)
+	if _, err := io.ReadFull(s.Host.Rand, salt); err != nil {
+		return "", fmt.Errorf("salt: %w", err)
+	}
+	key := argon2.IDKey(password, salt, argonTime, argonMemory, 1, argonKey)
+	b64 := base64.RawStdEncoding.EncodeToString
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=1$%s$%s",
+		argon2.Version, argonMemory, argonTime, b64(salt), b64(key)), nil
+}
+
+// Verify reports whether password is the user's. A user without a password,
+// or one that does not exist, has none that is right.
+func (a *Accounts) Verify(name string, password []byte) (bool, error) {
+	name, err := CleanUser(name)
+	if err != nil {
+		return false, err
+	}
+	a.mu.Lock()
+	hash := a.hash[name]
+	a.mu.Unlock()
+	if hash == "" {
+		return false, nil
+	}
+	return verify(hash, password)
+}
+
+func verify(hash string, password []byte) (bool, error) {
+	var version, memory, passes uint32
+	var lanes uint8
+	bad := fmt.Errorf("password hash: %w", commitlog.ErrCorrupt)
+	f := strings.Split(hash, "$")
+	if len(f) != 6 || f[1] != "argon2id" {
+		return false, bad
+	}
+	_, err1 := fmt.Sscanf(f[2]+" "+f[3], "v=%d m=%d,t=%d,p=%d", &version, &memory, &passes, &lanes)
+	salt, err2 := base64.RawStdEncoding.DecodeString(f[4])
+	want, err3 := base64.RawStdEncoding.DecodeString(f[5])
+	if errors.Join(err1, err2, err3) != nil || version != argon2.Version ||
+		memory > 1<<20 || passes == 0 || passes > 64 || lanes == 0 || len(want) == 0 {
+		return false, bad
+	}
+	key := argon2.IDKey(password, salt, passes, memory, lanes, uint32(len(want)))
+	return subtle.ConstantTimeCompare(key, want) == 1, nil
+}

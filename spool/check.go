@@ -1,0 +1,172 @@
+package spool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+)
+
+// Finding is one thing that check noticed.
+type Finding struct {
+	// Wrong: mail or state is lost or damaged. Otherwise it is litter or a
+	// delay that will mend itself.
+	Wrong bool
+	// Where names the file or message, Text says what about it and what to do.
+	Where, Text string
+}
+
+// String is "WHERE: TEXT".
+func (f Finding) String() string { return f.Where + ": " + f.Text }
+
+// Check reads everything a mailbox has and reports what is wrong. It changes
+// nothing, and may run while others work. The error is for what kept it from
+// looking; damage is a finding.
+func (b *Box) Check(ctx context.Context) ([]Finding, error) {
+	c := &checker{box: b, state: newState()}
+	err := c.log(ctx)
+	if err == nil {
+		err = c.files(ctx)
+	}
+	if err != nil {
+		return c.found, b.wrap(err)
+	}
+	slices.SortStableFunc(c.found, func(x, y Finding) int {
+		switch {
+		case x.Wrong == y.Wrong:
+			return 0
+		case x.Wrong:
+			return -1
+		}
+		return 1
+	})
+	return c.found, nil
+}
+
+type checker struct {
+	box    *Box
+	state  *state
+	broken bool // the log could not be read to its end
+	found  []Finding
+}
+
+func (c *checker) wrong(where, format string, args ...any) {
+	c.found = append(c.found, Finding{true, where, fmt.Sprintf(format, args...)})
+}
+
+func (c *checker) note(where, format string, args ...any) {
+	c.found = append(c.found, Finding{false, where, fmt.Sprintf(format, args...)})
+}
+
+// log reads every slot, not only as many as the tails make necessary.
+func (c *checker) log(ctx context.Context) error {
+	l := c.box.spool.log(c.box.fs, logDir, c.state.apply, nil)
+	faults, err := l.Verify(ctx)
+	if errors.Is(err, fs.ErrNotExist) {
+		c.note(logDir, "there is no log yet; the first reader makes it")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, f := range faults {
+		if f.Litter {
+			c.note(f.Name, "%v", f.Err)
+			continue
+		}
+		c.broken = true
+		c.wrong(f.Name, "%v; restore this file from a backup: nothing was changed", f.Err)
+	}
+	return nil
+}
+
+// files compares the state with what is in new and cur.
+func (c *checker) files(ctx context.Context) error {
+	seen := map[string]string{}
+	for _, dir := range []string{"new", "cur"} {
+		names, err := c.box.fs.ReadDir(ctx, dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			c.note(dir, "the directory is missing; the next delivery makes it")
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		for _, n := range names {
+			if err := c.file(ctx, dir, n, seen); err != nil {
+				return err
+			}
+		}
+	}
+	if c.broken {
+		return nil // what is not in new or cur may be in the part that cannot be read
+	}
+	for _, m := range c.state.msgs {
+		if seen[m.Name] != "" {
+			continue
+		}
+		if there, err := c.box.holds(ctx, m.Name); err != nil {
+			return err
+		} else if !there {
+			c.wrong(m.Name, "the file of UID %d is missing", m.UID)
+		}
+	}
+	return nil
+}
+
+func (c *checker) file(ctx context.Context, dir, name string, seen map[string]string) error {
+	where := dir + "/" + name
+	base, _, ok := splitName(name)
+	if !ok {
+		return nil
+	}
+	i, err := c.box.fs.Stat(ctx, where)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil // moved on while we looked
+	case err != nil:
+		return err
+	case !i.Mode.IsRegular():
+		c.note(where, "it is not a regular file and is ignored")
+		return nil
+	}
+	if first := seen[base]; first != "" {
+		c.note(where, "the same message as %s", first)
+	}
+	seen[base] = where
+	uid, known := c.state.byName[base]
+	if !known {
+		if _, dead := c.state.tombs[base]; dead {
+			c.note(where, "the message is expunged; its file has not been moved away yet")
+		}
+		return nil
+	}
+	m, _ := c.state.find(uid)
+	if i.Size != m.Size {
+		c.wrong(where, "UID %d has %d bytes and was stored with %d", uid, i.Size, m.Size)
+	}
+	return nil
+}
+
+// CheckAccounts is Check for the accounts' log.
+func (s *Spool) CheckAccounts(ctx context.Context) ([]Finding, error) {
+	a := &Accounts{spool: s, hash: map[string]string{}}
+	l := s.log(s.Host.Share, accountsDir, a.apply, nil)
+	faults, err := l.Verify(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("accounts: %w", err)
+	}
+	var out []Finding
+	for _, f := range faults {
+		out = append(out, Finding{!f.Litter, f.Name, f.Err.Error()})
+	}
+	for _, name := range a.Names() {
+		if _, err := s.Host.Share.Stat(ctx, usersDir+"/"+name); errors.Is(err, fs.ErrNotExist) {
+			out = append(out, Finding{true, usersDir + "/" + name, "the mailbox of an account is missing"})
+		} else if err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}

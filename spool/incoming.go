@@ -1,0 +1,167 @@
+package spool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/bobbinmail/bobbin/netfs"
+	"github.com/bobbinmail/bobbin/spool/commitlog"
+)
+
+// Incoming is a message on its way into a mailbox: written, finished,
+// published. It needs no lock and does not touch the log. On NFS it costs
+// four operations: create, write, close, rename.
+type Incoming struct {
+	box  *Box
+	file *netfs.NewFile
+	temp string // in tmp/
+	base string // without size
+	name string // the base name under which it is published
+	wire int64  // bytes to be added for line ends on the wire
+}
+
+// Receive begins a message. It ends with Publish or Abort.
+func (b *Box) Receive(ctx context.Context) (*Incoming, error) {
+	base, err := newBase(b.spool.Host)
+	if err != nil {
+		return nil, err
+	}
+	temp := "tmp/" + base
+	f, err := netfs.CreateNew(ctx, b.fs, temp)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = b.prepare(ctx, maildirs); err == nil {
+			f, err = netfs.CreateNew(ctx, b.fs, temp)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Incoming{box: b, file: f, temp: temp, base: base}, nil
+}
+
+// Write appends to the message.
+func (in *Incoming) Write(p []byte) (int, error) { return in.file.Write(p) }
+
+// Finish makes the message durable under its temporary name. wire is the
+// number of CRs that its wire form has more than what was written; mixed says
+// that its line ends were not of one kind.
+func (in *Incoming) Finish(wire int64, mixed bool) error {
+	if err := in.file.Commit(); err != nil {
+		return err
+	}
+	size := in.file.Size()
+	in.name = fmt.Sprintf("%s,S=%d,W=%d", in.base, size, size+wire)
+	if mixed {
+		in.name += ",M"
+	}
+	return nil
+}
+
+// Reread ends the writing and opens what was written. Only Abort is left to
+// do afterwards.
+func (in *Incoming) Reread(ctx context.Context) (netfs.File, error) {
+	if err := in.file.Commit(); err != nil {
+		return nil, err
+	}
+	return in.box.fs.Open(ctx, in.temp)
+}
+
+// Name is the base name under which Publish makes the message visible.
+func (in *Incoming) Name() string { return in.name }
+
+// Publish makes a finished message visible. After nil it is there for good.
+func (in *Incoming) Publish(ctx context.Context) error {
+	return in.publish(ctx, in.name)
+}
+
+func (in *Incoming) publish(ctx context.Context, name string) error {
+	err := netfs.Move(ctx, in.box.spool.Host, in.box.fs, in.temp, "new/"+name)
+	if !errors.Is(err, netfs.ErrVanished) {
+		return err
+	}
+	// A reader may have moved it on already (H08).
+	there, lerr := in.box.holds(ctx, name)
+	if lerr == nil && there {
+		return nil
+	}
+	return fmt.Errorf("deliver %s: %w: %w", name, netfs.ErrUncertain, errors.Join(err, lerr))
+}
+
+// holds looks for a base name among the message files.
+func (b *Box) holds(ctx context.Context, base string) (bool, error) {
+	for _, dir := range []string{"new", "cur", goneDir} {
+		names, err := b.fs.ReadDir(ctx, dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return false, err
+		}
+		for _, n := range names {
+			if have, _, _ := splitName(n); have == base {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
+
+// Abort drops the message; a late rename of it then finds nothing (P5).
+func (in *Incoming) Abort(ctx context.Context) { in.file.Abort(ctx) }
+
+// PublishOnce is Publish for a message that may come again: an earlier try
+// with the same key, even from another host, is found and not repeated. It
+// costs one put-if-absent more.
+//
+// The key's first user decides under which name the message is published;
+// who comes later looks for that name first. Once forgets the key.
+func (in *Incoming) PublishOnce(ctx context.Context, key string) error {
+	b := in.box
+	mark := onceDir + "/" + key
+	put := func() (string, error) {
+		return b.spool.way.Put(ctx, b.spool.Host, b.fs, mark, in.name)
+	}
+	name, err := put()
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = b.prepare(ctx, []string{onceDir}); err == nil {
+			name, err = put()
+		}
+	}
+	switch {
+	case err == nil:
+		return in.publish(ctx, in.name)
+	case !errors.Is(err, fs.ErrExist):
+		return err
+	}
+	if base, _, ok := splitName(name); !ok || base != name || strings.ContainsAny(name, "/\x00") {
+		return fmt.Errorf("%s: %w: not a message's name", mark, commitlog.ErrCorrupt)
+	}
+	there, err := b.delivered(ctx, name)
+	if err != nil {
+		return err
+	}
+	if there {
+		in.Abort(ctx)
+		return nil
+	}
+	return in.publish(ctx, name)
+}
+
+// delivered tells whether a message of that name is or was in the mailbox:
+// among the files, or in the log (a reader may have expunged it since).
+func (b *Box) delivered(ctx context.Context, name string) (bool, error) {
+	there, err := b.holds(ctx, name)
+	if err != nil || there {
+		return there, err
+	}
+	m, err := b.open(ctx)
+	if err != nil {
+		return false, err
+	}
+	return m.knows(name), nil
+}
+
+// ForgetOnce removes the trace that PublishOnce left under key.
+func (b *Box) ForgetOnce(ctx context.Context, key string) error {
+	return netfs.Unlink(ctx, b.spool.Host, b.fs, onceDir+"/"+key)
+}

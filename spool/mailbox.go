@@ -1,0 +1,267 @@
+package spool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/bobbinmail/bobbin/netfs"
+	"github.com/bobbinmail/bobbin/spool/commitlog"
+)
+
+// Mailbox is an open mailbox: its log followed, its files known. Its methods
+// may be called from several goroutines.
+type Mailbox struct {
+	box *Box
+	log *commitlog.Log
+
+	mu    sync.RWMutex // guards what follows; never held across a call to the share
+	state *state
+	draft draft
+	files map[string]place // where each base name was last seen
+	owed  owed             // changes committed here that the files do not show yet
+
+	scanning  chan struct{} // one scan at a time
+	watchNew  netfs.Watch
+	watchCur  netfs.Watch
+	listedNew []string
+	listedCur []string
+}
+
+// place is where a file is: "new" or "cur", and its whole name there.
+type place struct {
+	dir, file string
+	twice     bool // another file has the same base name
+}
+
+// draft is what the record under construction has taken already.
+type draft struct {
+	uidNext uint32
+	names   map[string]bool
+}
+
+// owed lists what Project has to do.
+type owed struct {
+	flags   map[uint32]bool
+	expunge map[string]bool
+}
+
+func (o *owed) reset() { *o = owed{map[uint32]bool{}, map[string]bool{}} }
+
+// Open follows the mailbox's log to its end, creating the log if there is
+// none, and gives UIDs to mail that has none.
+func (b *Box) Open(ctx context.Context) (*Mailbox, error) {
+	m, err := b.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.scan(ctx); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// open follows the log without looking for new mail.
+func (b *Box) open(ctx context.Context) (*Mailbox, error) {
+	m := &Mailbox{box: b, state: newState(), files: map[string]place{}, scanning: make(chan struct{}, 1)}
+	m.owed.reset()
+	m.log = b.spool.log(b.fs, logDir, m.apply, m.begin)
+	_, err := m.log.Refresh(ctx)
+	if errors.Is(err, fs.ErrNotExist) && !errors.Is(err, commitlog.ErrCorrupt) {
+		if err = b.prepare(ctx, mailboxDirs()); err == nil {
+			_, err = m.log.Refresh(ctx)
+		}
+	}
+	if err != nil {
+		return nil, b.wrap(err)
+	}
+	if m.UIDValidity() == 0 {
+		if err := m.genesis(ctx); err != nil {
+			return nil, b.wrap(err)
+		}
+	}
+	return m, nil
+}
+
+func (b *Box) wrap(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("mailbox %s of %s: %w", b.Folder, b.User, err)
+}
+
+// genesis writes the first record unless somebody has.
+func (m *Mailbox) genesis(ctx context.Context) error {
+	// All directories first: whoever sees the record may count on them.
+	if err := m.box.prepare(ctx, mailboxDirs()); err != nil {
+		return err
+	}
+	validity := uint32(max(1, m.box.spool.Host.Wall().Unix()))
+	return m.log.Commit(ctx, func() ([]string, error) {
+		if m.UIDValidity() != 0 {
+			return nil, nil
+		}
+		return []string{genesisOp(validity)}, nil
+	})
+}
+
+func (m *Mailbox) apply(r *commitlog.Record) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.state.apply(r)
+}
+
+func (m *Mailbox) begin() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.draft = draft{m.state.uidNext, map[string]bool{}}
+}
+
+// commit is log.Commit for a build that reads the state.
+func (m *Mailbox) commit(ctx context.Context, build func(s *state) []string) error {
+	return m.box.wrap(m.log.Commit(ctx, func() ([]string, error) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		ops := build(m.state)
+		if len(ops) > 0 && m.state.newer != nil {
+			return nil, m.state.newer
+		}
+		return ops, nil
+	}))
+}
+
+// Refresh follows the log and gives UIDs to new mail. While nothing changes
+// it costs one operation for each of the three directories watched.
+func (m *Mailbox) Refresh(ctx context.Context) error {
+	if _, err := m.log.Refresh(ctx); err != nil {
+		return m.box.wrap(err)
+	}
+	return m.scan(ctx)
+}
+
+// UIDValidity is the number under which the UIDs are unique.
+func (m *Mailbox) UIDValidity() uint32 {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.state.uidValidity
+}
+
+// UIDNext is higher than every UID given so far.
+func (m *Mailbox) UIDNext() uint32 {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.state.uidNext
+}
+
+// ModSeq is the number of the last record.
+func (m *Mailbox) ModSeq() uint64 {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.state.modSeq
+}
+
+// Messages lists the messages by UID. The messages are shared and read-only.
+func (m *Mailbox) Messages() []*Message {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return slices.Clone(m.state.msgs)
+}
+
+// Message returns one message, which is read-only. The error wraps
+// [ErrNoMessage].
+func (m *Mailbox) Message(uid uint32) (*Message, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	msg, _ := m.state.find(uid)
+	if msg == nil {
+		return nil, fmt.Errorf("UID %d: %w", uid, ErrNoMessage)
+	}
+	return msg, nil
+}
+
+// knows tells whether a file name has, or had, a UID.
+func (m *Mailbox) knows(name string) bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	_, live := m.state.byName[name]
+	_, dead := m.state.tombs[name]
+	return live || dead
+}
+
+// SetFlags changes flags and keywords of all messages in the set by one
+// record and returns the UIDs that changed. UIDs that do not exist are passed
+// over, as IMAP wants it (RFC 3501 section 6.4.8).
+func (m *Mailbox) SetFlags(ctx context.Context, set UIDSet, c FlagChange) (UIDSet, error) {
+	var uids []uint32
+	err := m.commit(ctx, func(s *state) []string {
+		uids = uids[:0]
+		for _, msg := range s.in(set) {
+			f, k := c.apply(msg.Flags, msg.Keywords)
+			if f != msg.Flags || !slices.Equal(k, msg.Keywords) {
+				uids = append(uids, msg.UID)
+			}
+		}
+		if len(uids) == 0 {
+			return nil
+		}
+		return flagOps(SetOf(uids...), c)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if c.Add|c.Remove != 0 {
+		m.mu.Lock()
+		for _, u := range uids {
+			m.owed.flags[u] = true
+		}
+		m.mu.Unlock()
+	}
+	return SetOf(uids...), nil
+}
+
+// Expunge removes all messages in the set for good, by one record, and
+// returns the UIDs that were there.
+func (m *Mailbox) Expunge(ctx context.Context, set UIDSet) (UIDSet, error) {
+	var uids []uint32
+	var names []string
+	err := m.commit(ctx, func(s *state) []string {
+		uids, names = uids[:0], names[:0]
+		for _, msg := range s.in(set) {
+			uids = append(uids, msg.UID)
+			names = append(names, msg.Name)
+		}
+		if len(uids) == 0 {
+			return nil
+		}
+		return []string{expungeOp(SetOf(uids...))}
+	})
+	if err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	for _, n := range names {
+		m.owed.expunge[n] = true
+	}
+	m.mu.Unlock()
+	return SetOf(uids...), nil
+}
+
+// Records calls f for every record of the log, in order, as it reads them.
+func (b *Box) Records(ctx context.Context, f func(*commitlog.Record) error) error {
+	l := b.spool.log(b.fs, logDir, f, nil)
+	_, err := l.Refresh(ctx)
+	return b.wrap(err)
+}
+
+// dateOf is when a message was delivered: what its name says, else its file's
+// time stamp, which is only a hint (H117).
+func dateOf(base string, i netfs.Info) time.Time {
+	if t, ok := timeInName(base); ok {
+		return t
+	}
+	return i.Mtime
+}

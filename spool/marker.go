@@ -1,0 +1,236 @@
+package spool
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/BurntSushi/toml"
+
+	"github.com/bobbinmail/bobbin/netfs"
+	"github.com/bobbinmail/bobbin/spool/commitlog"
+)
+
+const (
+	markerName = "bobbin.toml"
+	markerMax  = 64 << 10
+	// Level is the feature level this version writes and the highest it reads.
+	Level = 1
+)
+
+// Marker is what all hosts of a spool agree on. It is written once.
+type Marker struct {
+	// Level is the feature level: which operations may be written.
+	Level int `toml:"level"`
+	// Share is 26 random characters that tell this spool from all others.
+	Share string `toml:"share"`
+	// Slots is the way of put-if-absent: "symlink" or "link".
+	Slots string `toml:"slots"`
+	// RecordMax is the longest record in bytes; longer ones get a payload.
+	RecordMax int `toml:"record_max"`
+	// Separator stands between a message file's base name and its flags: ":" or ";".
+	Separator string `toml:"separator"`
+}
+
+const markerHead = `# This file makes the directory a Bobbin spool. Every host reads it.
+# It was written by "bobbin init" and is never changed by hand.
+`
+
+func (m Marker) encode() ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteString(markerHead)
+	err := toml.NewEncoder(&b).Encode(m)
+	return b.Bytes(), err
+}
+
+func parseMarker(b []byte) (Marker, netfs.Way, error) {
+	var m Marker
+	fail := func(format string, args ...any) (Marker, netfs.Way, error) {
+		return m, 0, fmt.Errorf("%s: %w: "+format, append([]any{markerName, commitlog.ErrCorrupt}, args...)...)
+	}
+	meta, err := toml.Decode(string(b), &m)
+	if err != nil {
+		return fail("%v", err)
+	}
+	if m.Level > Level {
+		return m, 0, fmt.Errorf("%s: %w: feature level %d, this version has %d", markerName, commitlog.ErrNewer, m.Level, Level)
+	}
+	if u := meta.Undecoded(); len(u) > 0 {
+		return fail("unknown key %s", u[0])
+	}
+	way, err := netfs.ParseWay(m.Slots)
+	switch {
+	case err != nil:
+		return fail("slots: %v", err)
+	case m.Level < 1:
+		return fail("level is missing")
+	case len(m.Share) != netfs.TokenLen:
+		return fail("share is not %d characters", netfs.TokenLen)
+	case m.Separator != ":" && m.Separator != ";":
+		return fail("separator is neither \":\" nor \";\"")
+	case m.RecordMax < 500 || m.RecordMax > 64<<10:
+		return fail("record_max is not between 500 and 65536")
+	}
+	return m, way, nil
+}
+
+func readMarker(ctx context.Context, f netfs.FS) (Marker, netfs.Way, error) {
+	b, err := netfs.ReadFile(ctx, f, markerName, markerMax)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Marker{}, 0, fmt.Errorf("%w: there is no %s; is the share mounted?", ErrNotSpool, markerName)
+	}
+	if err != nil {
+		return Marker{}, 0, err
+	}
+	return parseMarker(b)
+}
+
+// InitOptions choose what Init would otherwise find out.
+type InitOptions struct {
+	// Slots is "symlink", "link" or "" to try.
+	Slots string
+	// Separator is ":", ";" or "" to try.
+	Separator string
+}
+
+// Init makes h's share a spool. It fails with [ErrExists] if it is one.
+func Init(ctx context.Context, h *netfs.Host, o InitOptions) (*Spool, error) {
+	_, _, err := readMarker(ctx, h.Share)
+	switch {
+	case err == nil:
+		return nil, fmt.Errorf("spool: %w", ErrExists)
+	case !errors.Is(err, ErrNotSpool):
+		return nil, err
+	case h.Profile.Risk != "":
+		return nil, fmt.Errorf("this mount cannot be shared: %s", h.Profile.Risk)
+	}
+	m := Marker{Level: Level, Slots: o.Slots, Separator: o.Separator, RecordMax: h.Profile.RecordMax}
+	if m.Share, err = h.Token(); err != nil {
+		return nil, err
+	}
+	if err := m.choose(ctx, h); err != nil {
+		return nil, err
+	}
+	for _, d := range append(commitlog.Dirs(accountsDir), usersDir, trashDir) {
+		if err := netfs.MkdirAll(ctx, h, h.Share, d); err != nil {
+			return nil, err
+		}
+	}
+	b, err := m.encode()
+	if err != nil {
+		return nil, err
+	}
+	if err := publishMarker(ctx, h, b); err != nil {
+		return nil, err
+	}
+	return Open(ctx, h)
+}
+
+// choose fills in the way and the separator by trying them on the share.
+func (m *Marker) choose(ctx context.Context, h *netfs.Host) error {
+	ways := []netfs.Way{netfs.ViaSymlink, netfs.ViaLink}
+	if m.Slots != "" {
+		w, err := netfs.ParseWay(m.Slots)
+		if err != nil {
+			return err
+		}
+		ways = []netfs.Way{w}
+	}
+	var errs []error
+	m.Slots = ""
+	for _, w := range ways {
+		err := tryWay(ctx, h, w)
+		if err == nil {
+			m.Slots, m.RecordMax = w.String(), w.Max(h.Profile)
+			break
+		}
+		errs = append(errs, fmt.Errorf("%s: %w", w, err))
+	}
+	if m.Slots == "" {
+		return fmt.Errorf("no way to create slots works here: %w", errors.Join(errs...))
+	}
+	for _, sep := range []string{":", ";"} {
+		if m.Separator != "" {
+			break
+		}
+		if err := trySeparator(ctx, h, sep); err == nil {
+			m.Separator = sep
+		} else if sep == ";" {
+			return fmt.Errorf("file names with flags: %w", err)
+		}
+	}
+	if m.Separator != ":" && m.Separator != ";" {
+		return fmt.Errorf("separator %q: %w: use \":\" or \";\"", m.Separator, ErrBadName)
+	}
+	return nil
+}
+
+// tryWay makes sure that a slot is created once and read back.
+func tryWay(ctx context.Context, h *netfs.Host, w netfs.Way) error {
+	token, err := h.Token()
+	if err != nil {
+		return err
+	}
+	name := ".probe." + token
+	defer func() { _ = netfs.Unlink(ctx, h, h.Share, name) }()
+	if _, err := w.Put(ctx, h, h.Share, name, "first "+token); err != nil {
+		return err
+	}
+	got, err := w.Put(ctx, h, h.Share, name, "second "+token)
+	if !errors.Is(err, fs.ErrExist) || got != "first "+token {
+		return fmt.Errorf("a name was created twice: %q, %v", got, err)
+	}
+	return nil
+}
+
+// trySeparator makes sure that a name with flags is listed as it was made.
+func trySeparator(ctx context.Context, h *netfs.Host, sep string) error {
+	token, err := h.Token()
+	if err != nil {
+		return err
+	}
+	name := ".probe." + token + sep + "2,S"
+	defer func() { _ = netfs.Unlink(ctx, h, h.Share, name) }()
+	if err := netfs.WriteFile(ctx, h.Share, name, []byte("x")); err != nil {
+		return err
+	}
+	names, err := h.Share.ReadDir(ctx, ".")
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		if n == name {
+			return nil
+		}
+	}
+	return fmt.Errorf("%q: %w", name, fs.ErrInvalid)
+}
+
+// publishMarker writes the marker so that one of several hosts wins.
+func publishMarker(ctx context.Context, h *netfs.Host, b []byte) error {
+	_, err := netfs.ViaLink.Put(ctx, h, h.Share, markerName, string(b))
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("spool: %w", ErrExists)
+	}
+	if err == nil || !netfs.Unsupported(err) {
+		return err
+	}
+	token, err := h.Token()
+	if err != nil {
+		return err
+	}
+	temp := ".marker." + token
+	if err := netfs.WriteFile(ctx, h.Share, temp, b); err != nil {
+		return err
+	}
+	if err := netfs.Move(ctx, h, h.Share, temp, markerName); err != nil {
+		return err
+	}
+	got, err := netfs.ReadFile(ctx, h.Share, markerName, markerMax)
+	if err == nil && !bytes.Equal(got, b) {
+		err = fmt.Errorf("spool: %w", ErrExists)
+	}
+	return err
+}

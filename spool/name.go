@@ -1,0 +1,137 @@
+package spool
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/bobbinmail/bobbin/netfs"
+)
+
+// newBase makes the unique part of a message's name: seconds, 128 random bits,
+// host. Clones of one machine and processes with one pid differ too (H114).
+func newBase(h *netfs.Host) (string, error) {
+	token, err := h.Token()
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%d.%s.%s", h.Wall().Unix(), token, h.Tag), nil
+}
+
+// splitName takes a file name in new or cur apart. ok is false for names that
+// are none of a message's: dot files, and what no Maildir program makes.
+func splitName(file string) (base, letters string, ok bool) {
+	if file == "" || file[0] == '.' {
+		return "", "", false
+	}
+	base = file
+	for _, sep := range []string{":2,", ";2,", "!2,"} {
+		if i := strings.LastIndex(file, sep); i > 0 {
+			base, letters = file[:i], file[i+len(sep):]
+			break
+		}
+	}
+	return base, letters, len(base) <= 255
+}
+
+// sizeInName reads ",S=n" of a base name; -1 if there is none.
+func sizeInName(base string) int64 { return numberInName(base, ",S=") }
+
+func numberInName(base, key string) int64 {
+	_, after, ok := strings.Cut(base, key)
+	if !ok {
+		return -1
+	}
+	digits, _, _ := strings.Cut(after, ",")
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || n < 0 {
+		return -1
+	}
+	return n
+}
+
+// timeInName reads the seconds that a Maildir name begins with.
+func timeInName(base string) (time.Time, bool) {
+	digits, _, ok := strings.Cut(base, ".")
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if !ok || err != nil || n <= 0 || n >= 1<<40 {
+		return time.Time{}, false
+	}
+	return time.Unix(n, 0), true
+}
+
+// devices are names that Windows keeps for itself, with any extension (H58).
+var devices = []string{
+	"con", "prn", "aux", "nul", "com1", "com2", "com3", "com4", "com5", "com6", "com7",
+	"com8", "com9", "lpt1", "lpt2", "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
+}
+
+// CleanUser returns the name under which a user is stored: lower case. It
+// refuses, with [ErrBadName], whatever could not be a directory's name on
+// every share: a user is 1 to 64 of a-z 0-9 . _ + = @ -, the first of them a
+// letter or digit.
+func CleanUser(name string) (string, error) {
+	bad := func(why string) (string, error) {
+		return "", fmt.Errorf("user %q: %w: %s", name, ErrBadName, why)
+	}
+	user := asciiLower(name)
+	if user == "" || len(user) > 64 {
+		return bad("it has 1 to 64 characters")
+	}
+	for i, c := range []byte(user) {
+		alnum := c >= 'a' && c <= 'z' || c >= '0' && c <= '9'
+		if !alnum && (i == 0 || !strings.ContainsRune("._+=@-", rune(c))) {
+			return bad("use a-z 0-9 . _ + = @ - and begin with a letter or digit")
+		}
+	}
+	if strings.Contains(user, "..") || strings.HasSuffix(user, ".") {
+		return bad("no two dots in a row and none at the end")
+	}
+	stem, _, _ := strings.Cut(user, ".")
+	if slices.Contains(devices, stem) {
+		return bad("Windows keeps this name for a device")
+	}
+	return user, nil
+}
+
+func asciiLower(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, s)
+}
+
+// Inbox is the folder that every user has.
+const Inbox = "INBOX"
+
+// folderDir returns the directory of a folder below a user's mail root, by
+// the Maildir++ convention: "." for INBOX, ".Name" for others.
+func folderDir(name string) (string, error) {
+	if strings.EqualFold(name, Inbox) {
+		return ".", nil
+	}
+	odd := strings.IndexFunc(name, func(r rune) bool {
+		return r == '/' || r == utf8.RuneError || !unicode.IsPrint(r)
+	})
+	switch {
+	case name == "" || len(name) > 200:
+		return "", fmt.Errorf("folder %q: %w: it has 1 to 200 bytes", name, ErrBadName)
+	case odd >= 0:
+		return "", fmt.Errorf("folder %q: %w: no slash, no control characters", name, ErrBadName)
+	case name[0] == '.' || strings.HasSuffix(name, ".") || strings.Contains(name, ".."):
+		return "", fmt.Errorf("folder %q: %w: a dot stands between two names", name, ErrBadName)
+	}
+	return "." + name, nil
+}
+
+// ownName tells whether a base name has the form that newBase gives.
+func ownName(base string) bool {
+	f := strings.SplitN(base, ".", 3)
+	return len(f) == 3 && len(f[1]) == netfs.TokenLen && strings.Trim(f[1], "abcdefghijklmnopqrstuvwxyz234567") == ""
+}

@@ -1,0 +1,132 @@
+package spool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+
+	"github.com/bobbinmail/bobbin/netfs"
+	"github.com/bobbinmail/bobbin/spool/commitlog"
+)
+
+// Directories below the spool's root.
+const (
+	usersDir    = "users"
+	accountsDir = "accounts"
+	trashDir    = "trash"
+)
+
+// Directories of a mailbox. logDir has the log's own below it.
+const (
+	logDir  = "bobbin"
+	holdDir = logDir + "/hold"
+	goneDir = logDir + "/x"
+	onceDir = logDir + "/q"
+)
+
+// Spool is an open spool. Its methods may be called from several goroutines.
+type Spool struct {
+	Host   *netfs.Host
+	Marker Marker
+	way    netfs.Way
+}
+
+// Open reads the marker file of h's share.
+func Open(ctx context.Context, h *netfs.Host) (*Spool, error) {
+	m, way, err := readMarker(ctx, h.Share)
+	if err != nil {
+		return nil, err
+	}
+	if h.Profile.Risk != "" {
+		return nil, fmt.Errorf("this mount cannot be shared: %s", h.Profile.Risk)
+	}
+	if limit := way.Max(h.Profile); m.RecordMax > limit {
+		return nil, fmt.Errorf("%s: record_max is %d and this host takes at most %d", markerName, m.RecordMax, limit)
+	}
+	return &Spool{Host: h, Marker: m, way: way}, nil
+}
+
+// log returns a view of the log in dir.
+func (s *Spool) log(f netfs.FS, dir string, apply func(*commitlog.Record) error, begin func()) *commitlog.Log {
+	return commitlog.New(commitlog.Config{
+		Host: s.Host, FS: f, Dir: dir, Way: s.way, RecordMax: s.Marker.RecordMax,
+		Apply: apply, Begin: begin,
+	})
+}
+
+// Box is where a mailbox is. It is closed by Close.
+type Box struct {
+	spool  *Spool
+	fs     netfs.FS // the mailbox directory; no link leads out of it
+	User   string
+	Folder string
+}
+
+// Box finds a user's folder. The error wraps [ErrNoUser], [ErrNoFolder] or
+// [ErrBadName].
+func (s *Spool) Box(ctx context.Context, user, folder string) (*Box, error) {
+	user, err := CleanUser(user)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := folderDir(folder)
+	if err != nil {
+		return nil, err
+	}
+	home := path.Join(usersDir, user)
+	f, err := s.sub(ctx, home)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("user %s: %w", user, ErrNoUser)
+	}
+	if err == nil && dir != "." {
+		if f, err = s.sub(ctx, path.Join(home, dir)); errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("folder %s of user %s: %w", folder, user, ErrNoFolder)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Box{spool: s, fs: f, User: user, Folder: folder}, nil
+}
+
+// sub opens a directory. Before it says that there is none, it makes sure
+// that this is not the client's name cache speaking (H34).
+func (s *Spool) sub(ctx context.Context, dir string) (netfs.FS, error) {
+	f, err := s.Host.Share.Sub(ctx, dir)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return f, err
+	}
+	if _, err := netfs.Fresh(ctx, s.Host.Share, path.Dir(dir)); err != nil {
+		return nil, err
+	}
+	f, err = s.Host.Share.Sub(ctx, dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, _, merr := readMarker(ctx, s.Host.Share); merr != nil {
+			return nil, merr // the share went away under us
+		}
+	}
+	return f, err
+}
+
+// Close releases the mailbox directory.
+func (b *Box) Close() error { return b.fs.Close() }
+
+// maildirs are the directories every Maildir program needs.
+var maildirs = []string{"tmp", "new", "cur"}
+
+// prepare makes the directories that are missing.
+func (b *Box) prepare(ctx context.Context, dirs []string) error {
+	for _, d := range dirs {
+		if err := netfs.MkdirAll(ctx, b.spool.Host, b.fs, d); err != nil {
+			return fmt.Errorf("mailbox of %s: %w", b.User, err)
+		}
+	}
+	return nil
+}
+
+func mailboxDirs() []string {
+	return slices.Concat(maildirs, commitlog.Dirs(logDir), []string{holdDir, goneDir})
+}
