@@ -1,0 +1,29 @@
+package readers_test
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/bobbinmail/bobbin/readers"
+	"github.com/bobbinmail/bobbin/spool/message"
+)
+
+func ExampleText() {
+	const mail = "From: joe@example.org\nSubject: =?utf-8?Q?gr=C3=BC=C3=9Fe?=\n\nHello \x1b[31mworld.\n"
+	if err := readers.Text(os.Stdout, strings.NewReader(mail), int64(len(mail)), readers.TextOptions{}); err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// From: joe@example.org
+	// Subject: grüße
+	//
+	// Hello �[31mworld.
+}
+
+func ExampleSummarize() {
+	s := readers.Summarize(message.Header("From: Joe <joe@example.org>\nDate: 2 Jan 2006 15:04 GMT\n"))
+	fmt.Println(readers.SafeLine(s.From), s.Date)
+	// Output:
+	// Joe <joe@example.org> 2006-01-02T15:04:00Z
+}
