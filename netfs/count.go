@@ -213,6 +213,17 @@ func (f *countedFile) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// ReadAt counts what lies beyond everything read before; the rest is in the
+// client's cache.
+func (f *countedFile) ReadAt(p []byte, off int64) (int, error) {
+	n, err := f.File.ReadAt(p, off)
+	if end := off + int64(n); end > f.read {
+		f.ops.add(OpRead, (end-max(off, f.read)+chunk-1)/chunk)
+		f.read = end
+	}
+	return n, err
+}
+
 func (f *countedFile) Write(p []byte) (int, error) {
 	n, err := f.File.Write(p)
 	f.dirty += int64(n)

@@ -61,6 +61,7 @@ type FS interface {
 // (Create). It is used by one goroutine.
 type File interface {
 	io.Reader
+	io.ReaderAt
 	io.Writer
 	// Size is the length as this client knows it; after Sync it is the
 	// server's. It costs no request.

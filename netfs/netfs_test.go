@@ -3,10 +3,12 @@ package netfs_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -316,5 +318,78 @@ func TestDetect(t *testing.T) {
 	}
 	if _, err := netfs.Detect("/nonexistent"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a missing directory: %v", err)
+	}
+}
+
+// A held directory that is closed under a call must not send the call to
+// whatever got its descriptor number.
+func TestHandlesAreNotMixedUp(t *testing.T) {
+	h, dir := newHost(t)
+	for _, d := range []string{"a", "b"} {
+		if err := netfs.MkdirAll(t.Context(), h, h.Share, d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for from, to := "b", "c"; ; from, to = to, from {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if err := errors.Join(h.Share.Symlink(t.Context(), "y", from+"/y"), h.Share.Remove(t.Context(), from+"/y"),
+				h.Share.Rename(t.Context(), from, to)); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	var writers sync.WaitGroup
+	for i := range 4 {
+		writers.Go(func() {
+			for n := range 500 {
+				// b or c, whichever there is: its handle is closed all the time.
+				_ = h.Share.Symlink(t.Context(), "z", "b/z")
+				_ = h.Share.Remove(t.Context(), "b/z")
+				if err := h.Share.Symlink(t.Context(), "x", fmt.Sprintf("a/x%d.%d", i, n)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	writers.Wait()
+	close(stop)
+	wg.Wait()
+	stray, err := filepath.Glob(filepath.Join(dir, "a/[yz]*"))
+	made, err2 := filepath.Glob(filepath.Join(dir, "a/x*"))
+	if len(stray) > 0 || len(made) != 2000 || err != nil || err2 != nil {
+		t.Errorf("%d names in a, and strays %q", len(made), stray)
+	}
+}
+
+// A directory that another host replaced is entered anew.
+func TestSubOfReplacedDirectory(t *testing.T) {
+	h, dir := newHost(t)
+	if err := netfs.WriteFile(t.Context(), h.Share, "x", nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := netfs.MkdirAll(t.Context(), h, h.Share, "d"); err != nil {
+		t.Fatal(err)
+	}
+	if err := netfs.WriteFile(t.Context(), h.Share, "d/1", nil); err != nil {
+		t.Fatal(err) // now d is held open
+	}
+	if err := errors.Join(os.Rename(filepath.Join(dir, "d"), filepath.Join(dir, "old")), os.Mkdir(filepath.Join(dir, "d"), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	f, err := h.Share.Sub(t.Context(), "d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if names, err := f.ReadDir(t.Context(), "."); len(names) != 0 || err != nil {
+		t.Errorf("entered the old directory: %q, %v", names, err)
 	}
 }

@@ -62,13 +62,23 @@ func (o *osFS) walk(name string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	fd, err := openat(parent, path.Base(name), dirFlags, 0)
-	if err != nil {
-		return nil, err
+	d, err := openDir(parent, path.Base(name))
+	if err == nil {
+		o.dirs[name] = d
 	}
-	d := os.NewFile(uintptr(fd), name)
-	o.dirs[name] = d
-	return d, nil
+	return d, err
+}
+
+// openDir opens the directory leaf of parent, "." for parent itself anew.
+func openDir(parent *os.File, leaf string) (d *os.File, err error) {
+	err = control(parent, func(dir int) error {
+		fd, err := openat(dir, leaf, dirFlags, 0)
+		if err == nil {
+			d = os.NewFile(uintptr(fd), leaf)
+		}
+		return err
+	})
+	return d, err
 }
 
 // forget drops what is held open at and above name, so that the next look
@@ -84,9 +94,22 @@ func (o *osFS) forget(name string) {
 	}
 }
 
+// control runs call with the descriptor of d, which no other goroutine can
+// close meanwhile: a number that is used again would be another directory.
+func control(d *os.File, call func(fd int) error) error {
+	raw, err := d.SyscallConn()
+	if err != nil {
+		return err
+	}
+	if cerr := raw.Control(func(fd uintptr) { err = call(int(fd)) }); cerr != nil {
+		return cerr
+	}
+	return err
+}
+
 // at runs call on the directory that holds name, once more with directories
 // opened anew if the server no longer knows the one that was held.
-func (o *osFS) at(name string, call func(dir *os.File, leaf string) error) error {
+func (o *osFS) at(name string, call func(dir int, leaf string) error) error {
 	if !fs.ValidPath(name) {
 		return fs.ErrInvalid
 	}
@@ -95,7 +118,7 @@ func (o *osFS) at(name string, call func(dir *os.File, leaf string) error) error
 	for try := 0; ; try++ {
 		d, err := o.dir(parent)
 		if err == nil {
-			err = call(d, leaf)
+			err = control(d, func(fd int) error { return call(fd, leaf) })
 		}
 		if try > 0 || !errors.Is(err, syscall.ESTALE) && !errors.Is(err, fs.ErrClosed) {
 			return err
@@ -113,9 +136,9 @@ func wrap(op, name string, err error) error {
 
 // openat retries EINTR, which Go's own signals cause on SMB and FUSE (H68):
 // none of the flags used here makes a second try differ from the first.
-func openat(dir *os.File, leaf string, flags int, perm fs.FileMode) (int, error) {
+func openat(dir int, leaf string, flags int, perm fs.FileMode) (int, error) {
 	for {
-		fd, err := unix.Openat(int(dir.Fd()), leaf, flags, uint32(perm.Perm()))
+		fd, err := unix.Openat(dir, leaf, flags, uint32(perm.Perm()))
 		if err == unix.EINTR {
 			continue
 		}
@@ -125,7 +148,7 @@ func openat(dir *os.File, leaf string, flags int, perm fs.FileMode) (int, error)
 
 func (o *osFS) open(op, name string, flags int, perm fs.FileMode) (File, error) {
 	var f *os.File
-	err := o.at(name, func(dir *os.File, leaf string) error {
+	err := o.at(name, func(dir int, leaf string) error {
 		// O_NONBLOCK: a FIFO that somebody planted must not hang us.
 		fd, err := openat(dir, leaf, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, perm)
 		switch err {
@@ -170,7 +193,8 @@ func (o *osFS) Stat(_ context.Context, name string) (Info, error) {
 	o.mu.Unlock()
 	if held != nil {
 		var err error
-		if i, err = forcedStat(held, ""); err == nil && i.Nlink > 0 {
+		err = control(held, func(dir int) error { i, err = forcedStat(dir, ""); return err })
+		if err == nil && i.Nlink > 0 {
 			return i, nil
 		}
 		if name == "." {
@@ -178,7 +202,7 @@ func (o *osFS) Stat(_ context.Context, name string) (Info, error) {
 		}
 		o.forget(name)
 	}
-	err := o.at(name, func(dir *os.File, leaf string) (err error) {
+	err := o.at(name, func(dir int, leaf string) (err error) {
 		i, err = forcedStat(dir, leaf)
 		return err
 	})
@@ -188,11 +212,10 @@ func (o *osFS) Stat(_ context.Context, name string) (Info, error) {
 func (o *osFS) ReadDir(_ context.Context, name string) ([]string, error) {
 	var names []string
 	list := func(d *os.File) error {
-		fd, err := openat(d, ".", dirFlags, 0)
+		f, err := openDir(d, ".")
 		if err != nil {
 			return err
 		}
-		f := os.NewFile(uintptr(fd), name)
 		names, err = f.Readdirnames(-1)
 		return errors.Join(err, f.Close())
 	}
@@ -212,10 +235,10 @@ func (o *osFS) ReadDir(_ context.Context, name string) ([]string, error) {
 
 func (o *osFS) Readlink(_ context.Context, name string) (string, error) {
 	var s string
-	err := o.at(name, func(dir *os.File, leaf string) error {
+	err := o.at(name, func(dir int, leaf string) error {
 		buf := make([]byte, 8<<10)
 		for {
-			n, err := unix.Readlinkat(int(dir.Fd()), leaf, buf)
+			n, err := unix.Readlinkat(dir, leaf, buf)
 			if err != unix.EINTR {
 				s = string(buf[:max(n, 0)])
 				return err
@@ -226,15 +249,15 @@ func (o *osFS) Readlink(_ context.Context, name string) (string, error) {
 }
 
 func (o *osFS) Symlink(_ context.Context, target, name string) error {
-	return wrap("symlink", name, o.at(name, func(dir *os.File, leaf string) error {
-		return unix.Symlinkat(target, int(dir.Fd()), leaf)
+	return wrap("symlink", name, o.at(name, func(dir int, leaf string) error {
+		return unix.Symlinkat(target, dir, leaf)
 	}))
 }
 
 func (o *osFS) two(op, oldname, newname string, call func(a int, old string, b int, new string) error) error {
-	err := o.at(oldname, func(a *os.File, oldleaf string) error {
-		return o.at(newname, func(b *os.File, newleaf string) error {
-			return call(int(a.Fd()), oldleaf, int(b.Fd()), newleaf)
+	err := o.at(oldname, func(a int, oldleaf string) error {
+		return o.at(newname, func(b int, newleaf string) error {
+			return call(a, oldleaf, b, newleaf)
 		})
 	})
 	if err != nil {
@@ -275,12 +298,12 @@ func (o *osFS) forgetTree(name string) {
 }
 
 func (o *osFS) Remove(_ context.Context, name string) error {
-	return wrap("remove", name, o.at(name, func(dir *os.File, leaf string) error {
-		err := unix.Unlinkat(int(dir.Fd()), leaf, 0)
+	return wrap("remove", name, o.at(name, func(dir int, leaf string) error {
+		err := unix.Unlinkat(dir, leaf, 0)
 		if err != unix.EISDIR && err != unix.EPERM {
 			return err
 		}
-		if derr := unix.Unlinkat(int(dir.Fd()), leaf, unix.AT_REMOVEDIR); derr != unix.ENOTDIR {
+		if derr := unix.Unlinkat(dir, leaf, unix.AT_REMOVEDIR); derr != unix.ENOTDIR {
 			o.forgetTree(name)
 			return derr
 		}
@@ -289,8 +312,8 @@ func (o *osFS) Remove(_ context.Context, name string) error {
 }
 
 func (o *osFS) Mkdir(_ context.Context, name string, perm fs.FileMode) error {
-	return wrap("mkdir", name, o.at(name, func(dir *os.File, leaf string) error {
-		return unix.Mkdirat(int(dir.Fd()), leaf, uint32(perm.Perm()))
+	return wrap("mkdir", name, o.at(name, func(dir int, leaf string) error {
+		return unix.Mkdirat(dir, leaf, uint32(perm.Perm()))
 	}))
 }
 
@@ -302,13 +325,19 @@ func (o *osFS) SyncDir(_ context.Context, name string) error {
 	return wrap("sync", name, err)
 }
 
-// Sub opens a tree of its own. The walk to it follows no link, and the new
-// os.Root does not lead out of it.
+// Sub opens a tree of its own. The last step of the walk to it is made anew,
+// because a directory that is held may have been renamed by another host
+// (H28). It follows no link, and the new os.Root does not lead out.
 func (o *osFS) Sub(_ context.Context, name string) (FS, error) {
-	d, err := o.dir(name)
+	var d *os.File
+	parent, err := o.dir(path.Dir(name))
+	if err == nil {
+		d, err = openDir(parent, path.Base(name))
+	}
 	if err != nil {
 		return nil, wrap("open", name, err)
 	}
+	defer d.Close()
 	want, err := d.Stat()
 	if err != nil {
 		return nil, wrap("open", name, err)

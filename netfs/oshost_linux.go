@@ -2,7 +2,6 @@ package netfs
 
 import (
 	"io/fs"
-	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -10,14 +9,14 @@ import (
 
 // forcedStat asks the server about leaf in dir, or about dir itself when leaf
 // is empty (H36, H38).
-func forcedStat(dir *os.File, leaf string) (Info, error) {
+func forcedStat(dir int, leaf string) (Info, error) {
 	flags := unix.AT_STATX_FORCE_SYNC | unix.AT_SYMLINK_NOFOLLOW
 	if leaf == "" {
 		flags |= unix.AT_EMPTY_PATH
 	}
 	var s unix.Statx_t
 	for {
-		err := unix.Statx(int(dir.Fd()), leaf, flags, unix.STATX_BASIC_STATS, &s)
+		err := unix.Statx(dir, leaf, flags, unix.STATX_BASIC_STATS, &s)
 		if err == unix.EINTR {
 			continue
 		}

@@ -1,0 +1,139 @@
+package simfs
+
+import (
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/bobbinmail/bobbin/netfs"
+)
+
+const (
+	nameMax = 255
+	umask   = 0o022
+	dirSize = 4096 // of every directory: a stamp must not profit from it
+)
+
+var (
+	errLink = fmt.Errorf("%w: %w", netfs.ErrIrregular, syscall.ELOOP)
+	errDir  = fmt.Errorf("%w: %w", netfs.ErrIrregular, syscall.EISDIR)
+)
+
+// inode is a file, a symbolic link or a directory of the server.
+type inode struct {
+	mode         fs.FileMode
+	nlink        int
+	mtime, ctime time.Duration
+	data         []byte  // of a file
+	target       string  // of a link
+	ents         []entry // of a directory, by name
+	parent       *inode  // of a directory
+}
+
+type entry struct {
+	name string
+	node *inode
+}
+
+func (n *inode) isDir() bool { return n.mode.IsDir() }
+
+func (n *inode) find(name string) (int, bool) {
+	return slices.BinarySearchFunc(n.ents, name, func(e entry, name string) int {
+		return strings.Compare(e.name, name)
+	})
+}
+
+// get returns what name is in the directory, nil if nothing.
+func (n *inode) get(name string) *inode {
+	if name == "." {
+		return n
+	}
+	if i, ok := n.find(name); ok {
+		return n.ents[i].node
+	}
+	return nil
+}
+
+func (n *inode) put(name string, child *inode) {
+	i, ok := n.find(name)
+	if ok {
+		n.ents[i].node = child
+	} else {
+		n.ents = slices.Insert(n.ents, i, entry{name, child})
+	}
+	if child.isDir() {
+		child.parent = n
+		n.nlink++
+	}
+}
+
+func (n *inode) drop(name string) {
+	i, _ := n.find(name)
+	child := n.ents[i].node
+	n.ents = slices.Delete(n.ents, i, i+1)
+	if child.isDir() {
+		child.parent = nil
+		n.nlink--
+	}
+}
+
+// names lists the directory.
+func (n *inode) names() []string {
+	l := make([]string, len(n.ents))
+	for i, e := range n.ents {
+		l[i] = e.name
+	}
+	return l
+}
+
+// child looks for a directory's sub-directory.
+func (n *inode) child(name string) (*inode, error) {
+	if len(name) > nameMax {
+		return nil, syscall.ENAMETOOLONG
+	}
+	c := n.get(name)
+	switch {
+	case c == nil:
+		return nil, syscall.ENOENT
+	case !c.isDir():
+		return nil, syscall.ENOTDIR
+	}
+	return c, nil
+}
+
+// walk goes down to a directory; a symbolic link on the way is no directory.
+func (n *inode) walk(dir string) (*inode, error) {
+	for dir != "." {
+		name, rest, more := strings.Cut(dir, "/")
+		c, err := n.child(name)
+		if err != nil {
+			return nil, err
+		}
+		if n = c; !more {
+			break
+		}
+		dir = rest
+	}
+	return n, nil
+}
+
+// within tells whether n is top or lies below it.
+func (n *inode) within(top *inode) bool {
+	for ; n != nil; n = n.parent {
+		if n == top {
+			return true
+		}
+	}
+	return false
+}
+
+// split cuts a name into its directory and the last component.
+func split(name string) (dir, leaf string) {
+	if i := strings.LastIndexByte(name, '/'); i >= 0 {
+		return name[:i], name[i+1:]
+	}
+	return ".", name
+}

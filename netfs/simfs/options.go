@@ -1,0 +1,133 @@
+package simfs
+
+import (
+	"errors"
+	"syscall"
+	"time"
+
+	"github.com/bobbinmail/bobbin/netfs"
+)
+
+// ErrDead is what every call of a process returns after it crashed or ended.
+var ErrDead = errors.New("process is dead")
+
+// ErrStuck means that a run could not end: the processes wait for something
+// that never comes, or went on beyond [Options.MaxOps].
+var ErrStuck = errors.New("simulation does not end")
+
+// Options describe a simulation. The zero value is one without faults.
+type Options struct {
+	// Seed decides the schedule, the faults and all random bytes.
+	Seed uint64
+	// Profile is what the hosts take the share for; that of NFSv4 unless its
+	// Kind is set.
+	Profile netfs.Profile
+	// Tick is the grain of the server's time stamps; 10 ms if zero. It must
+	// not exceed Profile.Grain.
+	Tick time.Duration
+	// WallSkew is how far the hosts' wall clocks may be off, either way.
+	WallSkew time.Duration
+	// HoldDirs makes clients hold directories open once they walked through
+	// them, as the real host does: a directory that somebody renamed goes on
+	// being reached under its old name (H28).
+	HoldDirs bool
+	// Faults are the chances of faults; [Sim.SetFaults] changes them later.
+	Faults Faults
+	// CrashAt kills a process at one operation.
+	CrashAt *At
+	// FailAt makes one operation of a process return an error.
+	FailAt *At
+	// TraceLen is how many operations [Sim.Trace] remembers; 200 if zero.
+	TraceLen int
+	// MaxOps ends a run with [ErrStuck]; 5,000,000 if zero.
+	MaxOps int
+}
+
+// At is one operation of one process.
+type At struct {
+	// Host is the name of the process; of several with one name, the first.
+	Host string
+	// Op is the number of the process's operation, from 0.
+	Op int
+	// Applied tells whether the server carries the operation out.
+	Applied bool
+	// Late makes the server carry the operation out some time afterwards.
+	Late bool
+	// Err is the error returned by FailAt; EIO if zero.
+	Err syscall.Errno
+}
+
+// Faults holds the chance of each fault per operation, from 0 (never) to 1.
+// Errors come as the errnos that kernels give for them.
+type Faults struct {
+	// Crash kills the process. The operation is carried out, or not, or
+	// later; so is, independently, each other one it has under way.
+	Crash float64
+	// Pause suspends the process for up to PauseMax, either before the
+	// operation or between its execution and its reply.
+	Pause    float64
+	PauseMax time.Duration // 150 ms if zero, some 300 operations
+	// Fail returns an error for an operation that was not carried out.
+	Fail float64
+	// Lost returns an error for an operation that was carried out.
+	Lost float64
+	// Twice carries a change out twice, as a server does that has no reply
+	// cache, and returns the outcome of the second time.
+	Twice float64
+	// Late returns an error now and carries the change out within LateMax,
+	// whatever has become of the process.
+	Late float64
+	// Echo returns the true outcome and repeats the change within LateMax.
+	Echo    float64
+	LateMax time.Duration // 150 ms if zero
+	// Full returns ENOSPC or EDQUOT for an operation that needs space; data
+	// written before but not synced is dropped.
+	Full float64
+	// WriteErr fails a Sync or Close that has data to send, with ENOSPC,
+	// EDQUOT or EIO, and drops the data. The next Sync returns nil (H99).
+	WriteErr float64
+	// WriteBack sends a part of the unsynced data to the server after a
+	// write, and at a crash or the end of the process, when all of it is lost
+	// otherwise.
+	WriteBack float64
+	// Stale fails a read of an open file that has lost its last name with
+	// ESTALE (H26).
+	Stale float64
+	// SplitList reads a listing in two parts, with other operations between:
+	// what is renamed meanwhile may be missing or be there twice (H48).
+	SplitList float64
+}
+
+// NFS4 is the profile of an NFSv4 mount, the default.
+func NFS4() netfs.Profile {
+	return netfs.Profile{
+		Kind: "nfs4", NamesFollow: true,
+		Grain: 100 * time.Millisecond, RecordMax: 4000,
+	}
+}
+
+func (o Options) withDefaults() Options {
+	if o.Profile.Kind == "" {
+		o.Profile = NFS4()
+	}
+	if o.Tick == 0 {
+		o.Tick = 10 * time.Millisecond
+	}
+	if o.TraceLen == 0 {
+		o.TraceLen = 200
+	}
+	if o.MaxOps == 0 {
+		o.MaxOps = 5_000_000
+	}
+	return o
+}
+
+func (f Faults) withDefaults() Faults {
+	if f.PauseMax == 0 {
+		f.PauseMax = 150 * time.Millisecond
+	}
+	if f.LateMax == 0 {
+		f.LateMax = 150 * time.Millisecond
+	}
+	return f
+}

@@ -1,0 +1,254 @@
+package simfs
+
+import (
+	"io/fs"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/bobbinmail/bobbin/netfs"
+)
+
+// Server is the file server: one tree that all hosts share. Its exported
+// methods act at once, past the gate and without faults; they are for tests to
+// prepare, look at and damage the tree.
+type Server struct {
+	mu    *sync.Mutex // the Sim's; the unexported methods want it held
+	root  *inode
+	clock func() time.Duration
+	tick  time.Duration
+	epoch time.Time
+	max   int // the longest link target
+}
+
+func (s *Server) now() time.Duration {
+	t := s.clock()
+	return t - t%s.tick
+}
+
+// changed stamps inodes whose content or names changed.
+func (s *Server) changed(nodes ...*inode) {
+	t := s.now()
+	for _, n := range nodes {
+		n.mtime, n.ctime = t, t
+	}
+}
+
+func (s *Server) newInode(mode fs.FileMode) *inode {
+	t := s.now()
+	n := &inode{mode: mode, nlink: 1, mtime: t, ctime: t}
+	if n.isDir() {
+		n.nlink = 2
+	}
+	return n
+}
+
+// place checks that leaf can become a new name in dir.
+func (s *Server) place(dir *inode, leaf string) error {
+	switch {
+	case dir.nlink == 0:
+		return syscall.ESTALE
+	case len(leaf) > nameMax:
+		return syscall.ENAMETOOLONG
+	case dir.get(leaf) != nil:
+		return syscall.EEXIST
+	}
+	return nil
+}
+
+// lookup finds leaf in dir.
+func (s *Server) lookup(dir *inode, leaf string) (*inode, error) {
+	switch {
+	case dir.nlink == 0:
+		return nil, syscall.ESTALE
+	case len(leaf) > nameMax:
+		return nil, syscall.ENAMETOOLONG
+	}
+	if n := dir.get(leaf); n != nil {
+		return n, nil
+	}
+	return nil, syscall.ENOENT
+}
+
+func regular(n *inode) error {
+	switch {
+	case n.isDir():
+		return errDir
+	case n.mode&fs.ModeSymlink != 0:
+		return errLink
+	}
+	return nil
+}
+
+func (s *Server) create(dir *inode, leaf string, perm fs.FileMode) (*inode, error) {
+	n, err := s.lookup(dir, leaf)
+	switch err {
+	case nil:
+		return n, regular(n)
+	case syscall.ENOENT:
+		n = s.newInode(perm.Perm() &^ umask)
+		dir.put(leaf, n)
+		s.changed(dir)
+		return n, nil
+	}
+	return nil, err
+}
+
+func (s *Server) open(dir *inode, leaf string) (*inode, error) {
+	n, err := s.lookup(dir, leaf)
+	if err == nil {
+		err = regular(n)
+	}
+	return n, err
+}
+
+func (s *Server) info(n *inode) netfs.Info {
+	i := netfs.Info{
+		Mode: n.mode, Size: int64(len(n.data) + len(n.target)), Nlink: uint64(n.nlink),
+		Mtime: s.epoch.Add(n.mtime), Ctime: s.epoch.Add(n.ctime),
+	}
+	if n.isDir() {
+		i.Size = dirSize
+	}
+	return i
+}
+
+func (s *Server) readlink(dir *inode, leaf string) (string, error) {
+	n, err := s.lookup(dir, leaf)
+	if err == nil && n.mode&fs.ModeSymlink == 0 {
+		err = syscall.EINVAL
+	}
+	if err != nil {
+		return "", err
+	}
+	return n.target, nil
+}
+
+func (s *Server) symlink(target string, dir *inode, leaf string) error {
+	switch {
+	case target == "":
+		return syscall.ENOENT
+	case len(target) > s.max:
+		return syscall.ENAMETOOLONG
+	}
+	if err := s.place(dir, leaf); err != nil {
+		return err
+	}
+	n := s.newInode(fs.ModeSymlink | 0o777)
+	n.target = target
+	dir.put(leaf, n)
+	s.changed(dir)
+	return nil
+}
+
+func (s *Server) link(odir *inode, oleaf string, dir *inode, leaf string) error {
+	n, err := s.lookup(odir, oleaf)
+	if err != nil {
+		return err
+	}
+	if n.isDir() {
+		return syscall.EPERM
+	}
+	if err := s.place(dir, leaf); err != nil {
+		return err
+	}
+	dir.put(leaf, n)
+	n.nlink++
+	s.changed(dir)
+	n.ctime = s.now()
+	return nil
+}
+
+func (s *Server) rename(odir *inode, oleaf string, dir *inode, leaf string) error {
+	n, err := s.lookup(odir, oleaf)
+	if err != nil {
+		return err
+	}
+	if oleaf == "." || leaf == "." {
+		return syscall.EBUSY
+	}
+	if n.isDir() && dir.within(n) {
+		return syscall.EINVAL
+	}
+	err = s.place(dir, leaf)
+	if err == syscall.EEXIST {
+		old := dir.get(leaf)
+		if old == n {
+			return nil // two names of one file: POSIX keeps both
+		}
+		if err = replaceable(n, old); err == nil {
+			s.unlink(dir, leaf, old)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	odir.drop(oleaf)
+	dir.put(leaf, n)
+	s.changed(odir, dir)
+	n.ctime = s.now()
+	return nil
+}
+
+func replaceable(n, old *inode) error {
+	switch {
+	case old.isDir() && !n.isDir():
+		return syscall.EISDIR
+	case !old.isDir() && n.isDir():
+		return syscall.ENOTDIR
+	case len(old.ents) > 0:
+		return syscall.ENOTEMPTY
+	}
+	return nil
+}
+
+func (s *Server) unlink(dir *inode, leaf string, n *inode) {
+	dir.drop(leaf)
+	n.nlink--
+	if n.isDir() {
+		n.nlink = 0
+	}
+	n.ctime = s.now()
+	s.changed(dir)
+}
+
+func (s *Server) remove(dir *inode, leaf string) error {
+	n, err := s.lookup(dir, leaf)
+	switch {
+	case err != nil:
+		return err
+	case leaf == ".":
+		return syscall.EINVAL
+	case len(n.ents) > 0:
+		return syscall.ENOTEMPTY
+	}
+	s.unlink(dir, leaf, n)
+	return nil
+}
+
+func (s *Server) mkdir(dir *inode, leaf string, perm fs.FileMode) error {
+	if err := s.place(dir, leaf); err != nil {
+		return err
+	}
+	dir.put(leaf, s.newInode(fs.ModeDir|perm.Perm()&^umask))
+	s.changed(dir)
+	return nil
+}
+
+// write puts p at off. What open files have read so far is left alone: bytes
+// are only ever added in place, never changed.
+func (s *Server) write(n *inode, p []byte, off int) {
+	if len(p) == 0 {
+		return
+	}
+	end := off + len(p)
+	if off < len(n.data) {
+		n.data = append(make([]byte, 0, max(end, len(n.data))), n.data...)
+	}
+	for len(n.data) < off {
+		n.data = append(n.data, 0)
+	}
+	k := copy(n.data[off:], p)
+	n.data = append(n.data, p[k:]...)
+	s.changed(n)
+}
