@@ -164,6 +164,10 @@ func (m *Mailbox) ModSeq() uint64 {
 	return m.state.modSeq
 }
 
+// Conflicts is how often a change of m found that another host was first, and
+// was put on top of that host's change.
+func (m *Mailbox) Conflicts() int64 { return m.log.Conflicts() }
+
 // Messages lists the messages by UID. The messages are shared and read-only.
 func (m *Mailbox) Messages() []*Message {
 	m.mu.RLock()

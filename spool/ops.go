@@ -97,10 +97,24 @@ func parseOp(s string) (operation, error) {
 			err = op.parseChange(f[2])
 		}
 	}
-	if err != nil {
+	// There is one way to write an operation, so that hashes and eyes agree.
+	if err != nil || op.String() != s {
 		return bad()
 	}
 	return op, nil
+}
+
+// String writes the operation as parseOp reads it.
+func (op operation) String() string {
+	switch op.word {
+	case opGenesis:
+		return genesisOp(op.number)
+	case opAssign:
+		return assignOp(&Message{UID: op.number, Flags: op.change.Add, Date: op.date, Size: op.size, Name: op.name})
+	case opExpunge:
+		return expungeOp(op.uids)
+	}
+	return strings.Join(flagOps(op.uids, op.change), " ")
 }
 
 // unknownOp reads "word@LEVEL" or "word@LEVEL?".
@@ -124,16 +138,15 @@ func (e *optionalError) Unwrap() error { return e.error }
 
 func parseNumber(s string) (uint32, error) {
 	n, err := strconv.ParseUint(s, 10, 32)
-	if err == nil && (n == 0 || strconv.FormatUint(n, 10) != s) {
+	if err == nil && n == 0 {
 		err = strconv.ErrSyntax
 	}
 	return uint32(n), err
 }
 
-// parseStoredSet accepts a set only in the form in which it is written.
 func parseStoredSet(s string) (UIDSet, error) {
 	set, err := ParseUIDSet(s)
-	if err == nil && (set.String() != s || strings.Contains(s, "*")) {
+	if err == nil && strings.Contains(s, "*") {
 		err = strconv.ErrSyntax
 	}
 	return set, err
@@ -143,12 +156,7 @@ func (op *operation) parseAssign(f []string) (err error) {
 	if op.number, err = parseNumber(f[1]); err != nil {
 		return err
 	}
-	if f[2] != "-" {
-		var rest string
-		if op.change.Add, rest = flagsOf(f[2]); rest != "" || op.change.Add.Letters() != f[2] {
-			return strconv.ErrSyntax
-		}
-	}
+	op.change.Add, _ = flagsOf(f[2])
 	sec, err := strconv.ParseInt(f[3], 10, 64)
 	if err != nil {
 		return err
@@ -181,14 +189,9 @@ func (op *operation) parseChange(s string) error {
 		return err
 	}
 	add, remove, _ := strings.Cut(s, "-")
-	plus, ok := strings.CutPrefix(add, "+")
-	if add != "" && !ok {
-		return strconv.ErrSyntax
-	}
-	var rest1, rest2 string
-	op.change.Add, rest1 = flagsOf(plus)
-	op.change.Remove, rest2 = flagsOf(remove)
-	if rest1+rest2 != "" || op.change.Add&op.change.Remove != 0 {
+	op.change.Add, _ = flagsOf(add)
+	op.change.Remove, _ = flagsOf(remove)
+	if op.change.Add&op.change.Remove != 0 {
 		return strconv.ErrSyntax
 	}
 	return nil

@@ -130,3 +130,15 @@ func (b *Box) prepare(ctx context.Context, dirs []string) error {
 func mailboxDirs() []string {
 	return slices.Concat(maildirs, commitlog.Dirs(logDir), []string{holdDir, goneDir})
 }
+
+// Users lists the users that have a mailbox directory, in order.
+func (s *Spool) Users(ctx context.Context) ([]string, error) {
+	names, err := s.Host.Share.ReadDir(ctx, usersDir)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(names, func(n string) bool {
+		clean, err := CleanUser(n)
+		return err != nil || clean != n
+	}), nil
+}

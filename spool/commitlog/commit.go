@@ -33,6 +33,9 @@ func (r *request) finish(err error) {
 // nil means committed, durable and applied here. Otherwise nothing was
 // committed, unless the error matches netfs.ErrUncertain.
 func (l *Log) Commit(ctx context.Context, build func() ([]string, error)) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	r := &request{build: build, done: make(chan struct{})}
 	l.mu.Lock()
 	l.queue = append(l.queue, r)
@@ -81,6 +84,11 @@ func (l *Log) commit(ctx context.Context, batch []*request) {
 	var d draft
 	token, err := l.Host.Token()
 	fresh := false
+	if err == nil && !l.whole {
+		// Whoever could not read on does not know where the end is: what looks
+		// like a free slot may be a lost one.
+		_, err = l.refresh(ctx)
+	}
 	for err == nil && len(batch) > 0 {
 		var ops []string
 		ops, batch = l.build(batch)
@@ -145,11 +153,15 @@ func (l *Log) try(ctx context.Context, token string, ops []string, d *draft) (bo
 	text, err := l.Way.Put(ctx, l.Host, l.FS, l.slot(r.Seq), l.withTail(r.line))
 	if errors.Is(err, fs.ErrExist) {
 		l.wins = 0
+		l.conflicts.Add(1)
 		recs, perr := parseSlot(r.Seq, text)
 		if perr != nil {
 			return false, fmt.Errorf("slot %s: %w", l.slot(r.Seq), perr)
 		}
 		return false, l.apply(ctx, recs[0])
+	}
+	if errors.Is(err, netfs.ErrIrregular) {
+		err = fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	if err != nil {
 		return false, err

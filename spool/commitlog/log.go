@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/bobbinmail/bobbin/locking"
@@ -46,8 +47,11 @@ type Log struct {
 	last    *Record  // nil before the first
 	recent  []string // lines of the newest records, newest first, for the tail
 	watch   netfs.Watch
+	whole   bool // the last reading came to the end of the log
 	wins    int
 	lastWin time.Duration
+
+	conflicts atomic.Int64
 
 	mu    sync.Mutex // guards queue
 	queue []*request
@@ -55,6 +59,9 @@ type Log struct {
 
 // New returns a view that has read nothing yet.
 func New(c Config) *Log { return &Log{Config: c, sem: locking.NewSem()} }
+
+// Conflicts is how often another host was first and a record was built again.
+func (l *Log) Conflicts() int64 { return l.conflicts.Load() }
 
 // tailMax bounds what a slot carries beyond its own record, in bytes.
 const tailMax = 4000
@@ -106,7 +113,8 @@ func (l *Log) refresh(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	before := l.seq()
-	if err = l.readOn(ctx); err != nil {
+	err = l.readOn(ctx)
+	if l.whole = err == nil; !l.whole {
 		l.watch.Reset()
 	}
 	return l.seq() != before, err

@@ -1,0 +1,40 @@
+package spool
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Words says in plain words what an operation of a mailbox's log does. What it
+// cannot read comes back as it is. The result may hold what a foreign program
+// put into a file's name: it is not fit for a terminal as it is.
+func Words(op string) string {
+	o, err := parseOp(op)
+	if err != nil {
+		return op
+	}
+	switch o.word {
+	case opGenesis:
+		return fmt.Sprintf("mailbox made, UIDVALIDITY %d", o.number)
+	case opAssign:
+		s := fmt.Sprintf("UID %d is %s, %d bytes of %s", o.number, o.name, o.size, o.date.UTC().Format(time.RFC3339))
+		if o.change.Add != 0 {
+			s += ", " + strings.Join(o.change.Add.Words(), " and ")
+		}
+		return s
+	case opExpunge:
+		return "expunged " + o.uids.String()
+	}
+	var done []string
+	say := func(what, verb string) {
+		if what != "" {
+			done = append(done, verb+" "+what)
+		}
+	}
+	say(strings.Join(o.change.Add.Words(), " and "), "set")
+	say(strings.Join(o.change.Remove.Words(), " and "), "cleared")
+	say(strings.Join(o.change.AddKeywords, " and "), "added keyword")
+	say(strings.Join(o.change.RemoveKeywords, " and "), "removed keyword")
+	return strings.Join(done, ", ") + " on " + o.uids.String()
+}
