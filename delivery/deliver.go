@@ -1,0 +1,276 @@
+package delivery
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/bobbinmail/bobbin/netfs"
+	"github.com/bobbinmail/bobbin/spool"
+	"github.com/bobbinmail/bobbin/spool/message"
+)
+
+// ErrLoop means that the message has been delivered to this user before: it
+// carries his Delivered-To, or more Received fields than any real path gives.
+var ErrLoop = errors.New("mail forwarding loop")
+
+// ErrNoRecipient means that nobody was named to deliver to.
+var ErrNoRecipient = errors.New("no user to deliver to")
+
+// maxHops is how many Received fields a message may have.
+const maxHops = 100
+
+// Envelope is what a message is delivered with.
+type Envelope struct {
+	// Sender is the return path, without angle brackets; empty is the null
+	// sender, unless the message begins with a "From " line.
+	Sender string
+	// Users are the recipients. A user named twice gets the message once.
+	Users []string
+	// Folder is where it goes; empty means INBOX.
+	Folder string
+	// QueueID is the MTA's name for the message. With it a retry of a
+	// delivery to several users that broke off in the middle doubles nothing.
+	QueueID string
+}
+
+// Deliver reads a message and delivers it to all users or to none.
+//
+// First it is written to every mailbox under a temporary name and made
+// durable; any error so far leaves nothing. Then it is renamed to its place
+// in one mailbox after the other. Only a failure in this second step can leave
+// some users with and some without the message: then a temporary error is
+// returned. If the retry has the same QueueID, users that have the message
+// already are passed over, on whatever host it runs. Without a QueueID the
+// retry may double the message; it never loses it.
+//
+// Memory is bounded by 1 MiB whatever the size. The error wraps
+// spool.ErrNoUser, spool.ErrBadName, [ErrLoop] or [ErrNoRecipient] when a
+// retry is useless.
+func Deliver(ctx context.Context, s *spool.Spool, e Envelope, body io.Reader) error {
+	d := &delivery{spool: s, envelope: e, digest: sha256.New()}
+	defer d.close(ctx)
+	if err := d.open(ctx); err != nil {
+		return err
+	}
+	in, err := newReader(body)
+	if err != nil {
+		return fmt.Errorf("read the message: %w", err)
+	}
+	if in.fromLine != "" && e.Sender == "" {
+		d.envelope.Sender = senderOf(in.fromLine)
+	}
+	if err := d.loop(message.Header(in.head)); err != nil {
+		return err
+	}
+	if err := d.write(ctx, in); err != nil {
+		return err
+	}
+	return d.publish(ctx)
+}
+
+// delivery is one message being delivered.
+type delivery struct {
+	spool    *spool.Spool
+	envelope Envelope
+	boxes    []*spool.Box
+	incoming []*spool.Incoming // one a box, in the same order
+	digest   hash.Hash         // of the message as it was read
+	done     bool
+}
+
+// open finds all mailboxes before anything is written.
+func (d *delivery) open(ctx context.Context) error {
+	var users []string
+	for _, u := range d.envelope.Users {
+		clean, err := spool.CleanUser(u)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(users, clean) {
+			users = append(users, clean)
+		}
+	}
+	if len(users) == 0 {
+		return ErrNoRecipient
+	}
+	if strings.IndexFunc(d.envelope.Sender, unicode.IsControl) >= 0 {
+		return fmt.Errorf("sender %q: %w: it has control characters", d.envelope.Sender, spool.ErrBadName)
+	}
+	folder := d.envelope.Folder
+	if folder == "" {
+		folder = spool.Inbox
+	}
+	for _, u := range users {
+		b, err := d.spool.Box(ctx, u, folder)
+		if err != nil {
+			return err
+		}
+		d.boxes = append(d.boxes, b)
+	}
+	return nil
+}
+
+// loop refuses a message that was here before. The header is the part of it
+// in the first MiB.
+func (d *delivery) loop(h message.Header) error {
+	hops := 0
+	for f := range h.Fields() {
+		name := h.Name(f)
+		if strings.EqualFold(name, "Received") {
+			hops++
+		}
+		if !strings.EqualFold(name, "Delivered-To") {
+			continue
+		}
+		to := strings.TrimSpace(h.Value(f))
+		for _, b := range d.boxes {
+			if strings.EqualFold(to, b.User) {
+				return fmt.Errorf("user %s: %w: the message has this user's Delivered-To already", b.User, ErrLoop)
+			}
+		}
+	}
+	if hops > maxHops {
+		return fmt.Errorf("%w: more than %d Received fields", ErrLoop, maxHops)
+	}
+	return nil
+}
+
+// write stores the message, durable, under a temporary name for each user.
+func (d *delivery) write(ctx context.Context, in *reader) error {
+	if err := d.receive(ctx); err != nil {
+		return err
+	}
+	c := &converter{w: d.all(), digest: d.digest, strip: in.strip()}
+	err := in.copyTo(c)
+	if errors.Is(err, errMixed) {
+		c, err = d.rewrite(ctx, in, c)
+	}
+	if err != nil {
+		return err
+	}
+	for _, m := range d.incoming {
+		if err := m.Finish(addedFields+c.wire(), c.mixed()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addedFields is the number of lines that Deliver puts on top.
+const addedFields = 2
+
+// receive begins a file in every mailbox and writes the added fields.
+func (d *delivery) receive(ctx context.Context) error {
+	for _, b := range d.boxes {
+		m, err := b.Receive(ctx)
+		if err != nil {
+			return err
+		}
+		d.incoming = append(d.incoming, m)
+		if _, err := m.Write(d.fields(b)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *delivery) fields(b *spool.Box) []byte {
+	return fmt.Appendf(nil, "Return-Path: <%s>\nDelivered-To: %s\n", d.envelope.Sender, b.User)
+}
+
+// rewrite starts again when a line without CR comes after so many with CR
+// that they are no longer in memory. All lines so far had one, so what was
+// stored gives the message back as it was.
+func (d *delivery) rewrite(ctx context.Context, in *reader, before *converter) (*converter, error) {
+	old := d.incoming
+	d.incoming = nil
+	defer func() {
+		for _, m := range old {
+			m.Abort(ctx)
+		}
+	}()
+	stored, err := old[0].Reread(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer stored.Close()
+	if _, err := io.CopyN(io.Discard, stored, int64(len(d.fields(d.boxes[0])))); err != nil {
+		return nil, err
+	}
+	if err := d.receive(ctx); err != nil {
+		return nil, err
+	}
+	c := &converter{w: d.all(), digest: sha256.New()}
+	if _, err := io.CopyBuffer(&crAdder{c}, onlyReader{stored}, make([]byte, copySize)); err != nil {
+		return nil, err
+	}
+	if _, err := c.Write(before.left); err != nil {
+		return nil, err
+	}
+	c.digest = d.digest
+	return c, in.copyTo(c)
+}
+
+// publish makes the message visible to one user after the other.
+func (d *delivery) publish(ctx context.Context) error {
+	once := d.envelope.QueueID != "" && len(d.boxes) > 1
+	var keys []string
+	for i, m := range d.incoming {
+		var err error
+		if once {
+			keys = append(keys, d.key(d.boxes[i].User))
+			err = m.PublishOnce(ctx, keys[i])
+		} else {
+			err = m.Publish(ctx)
+		}
+		if err != nil {
+			return fmt.Errorf("user %s: %w", d.boxes[i].User, err)
+		}
+	}
+	d.done = true
+	for i, k := range keys {
+		// Left behind, it only costs a look at the next try.
+		_ = d.boxes[i].ForgetOnce(ctx, k)
+	}
+	return nil
+}
+
+// key names this message for this user. The content is part of it because
+// MTAs use queue ids again.
+func (d *delivery) key(user string) string {
+	sum := sha256.Sum256([]byte(d.envelope.QueueID + "\x00" + user + "\x00" + string(d.digest.Sum(nil))))
+	return netfs.Encode32(sum[:16])
+}
+
+func (d *delivery) all() io.Writer {
+	w := make([]io.Writer, len(d.incoming))
+	for i, m := range d.incoming {
+		w[i] = m
+	}
+	return io.MultiWriter(w...)
+}
+
+func (d *delivery) abort(ctx context.Context) {
+	for _, m := range d.incoming {
+		m.Abort(ctx)
+	}
+	d.incoming = nil
+}
+
+// close aborts what was not published. After an error in the middle of
+// publishing, what is published stays: Abort removes temporary names only.
+func (d *delivery) close(ctx context.Context) {
+	if !d.done {
+		d.abort(ctx)
+	}
+	for _, b := range d.boxes {
+		_ = b.Close()
+	}
+}
