@@ -1,0 +1,108 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/bobbinmail/bobbin/spool"
+)
+
+func (a *app) checkCommand() *cli.Command {
+	return a.with(notes{
+		Exits: []int{exitNoUser},
+		Examples: []example{
+			{"Check the whole spool.", "bobbin check --spool /mnt/mail/spool"},
+			{"Check one mailbox.", "bobbin check --user alice"},
+		},
+		SeeAlso: []string{"bobbin-log(1)"},
+	}, &cli.Command{
+		Name:  "check",
+		Usage: "look for damage in the spool",
+		Description: "Reads all slots and payloads of the accounts and of every user's INBOX, or of the mailbox that --user and --folder name, and " +
+			"compares them with the message files. It changes nothing and may run while others work. " +
+			"Damage ends it with exit code 1; what crashes left and nobody refers to is only mentioned.",
+		Flags:  []cli.Flag{spoolFlag(), userFlag(), folderFlag(), jsonFlag()},
+		Action: a.check,
+	})
+}
+
+type checkLine struct {
+	User  string `json:"user"`
+	Wrong bool   `json:"wrong"`
+	Where string `json:"where"`
+	Text  string `json:"text"`
+}
+
+func (a *app) check(c *cli.Context) error {
+	if err := wantArgs(c, 0, 0); err != nil {
+		return err
+	}
+	s, err := a.openSpool(c)
+	if err != nil {
+		return err
+	}
+	var users []string
+	lines := []checkLine{}
+	add := func(user string, found []spool.Finding) {
+		for _, f := range found {
+			lines = append(lines, checkLine{user, f.Wrong, f.Where, f.Text})
+		}
+	}
+	if c.IsSet("user") {
+		users = []string{c.String("user")}
+	} else {
+		found, err := s.CheckAccounts(c.Context)
+		if err != nil {
+			return err
+		}
+		add("", found)
+		if users, err = s.Users(c.Context); err != nil {
+			return err
+		}
+	}
+	for _, u := range users {
+		b, err := s.Box(c.Context, u, c.String("folder"))
+		if err != nil {
+			return err
+		}
+		found, err := b.Check(c.Context)
+		add(u, found)
+		if err = errors.Join(err, b.Close()); err != nil {
+			return err
+		}
+	}
+	return a.printFindings(c, lines, len(users))
+}
+
+func (a *app) printFindings(c *cli.Context, lines []checkLine, mailboxes int) error {
+	wrong := 0
+	for _, l := range lines {
+		kind := "note"
+		if l.Wrong {
+			wrong++
+			kind = "WRONG"
+		}
+		if c.Bool("json") {
+			continue
+		}
+		where := l.Where
+		if l.User != "" {
+			where = l.User + "/" + where
+		}
+		if _, err := fmt.Fprintf(a.out, "%s: %s: %s\n", kind, printable(where), printable(l.Text)); err != nil {
+			return err
+		}
+	}
+	var err error
+	if c.Bool("json") {
+		err = writeJSON(a.out, lines)
+	} else if wrong == 0 {
+		_, err = fmt.Fprintf(a.out, "Nothing wrong. Mailboxes checked: %d.\n", mailboxes)
+	}
+	if err == nil && wrong > 0 {
+		err = fmt.Errorf("check found %d things wrong", wrong)
+	}
+	return err
+}

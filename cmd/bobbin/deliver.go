@@ -1,0 +1,53 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/bobbinmail/bobbin/delivery"
+)
+
+func (a *app) deliverCommand() *cli.Command {
+	return a.with(notes{
+		MTA:   true,
+		Exits: []int{exitNoUser, exitUnavailable},
+		Examples: []example{
+			{"Deliver a message by hand.", "bobbin deliver --spool /mnt/mail/spool alice < message"},
+			{"In Postfix's master.cf, as one line with the pipe(8) daemon.",
+				"bobbin unix - n n - - pipe user=vmail argv=/usr/bin/bobbin deliver --spool /mnt/mail/spool -f ${sender} --queue-id ${queue_id} -- ${user}"},
+		},
+		SeeAlso: []string{"bobbin-user(1)", "pipe(8)"},
+	}, &cli.Command{
+		Name:      "deliver",
+		Usage:     "deliver a message from standard input",
+		ArgsUsage: "USER...",
+		Description: "Reads a message and delivers it to all USERs or to none. Return-Path and Delivered-To are added on top; " +
+			"a line 'From SENDER DATE' before the header is taken as the envelope. A message whose lines all end in CRLF is " +
+			"stored with LF; any other is stored as it is. " +
+			"If a delivery to several users breaks off in the middle, a retry with the same --queue-id doubles nothing, on whatever host it runs.",
+		Flags: []cli.Flag{
+			spoolFlag(),
+			folderFlag(),
+			&cli.StringFlag{Name: "sender", Aliases: []string{"f"}, Usage: "the return path is `SENDER`", DefaultText: "what a From line says, else empty"},
+			&cli.StringFlag{Name: "queue-id", Usage: "the mail system's `ID` of the message"},
+		},
+		Action: a.deliver,
+	})
+}
+
+func (a *app) deliver(c *cli.Context) error {
+	if err := wantArgs(c, 1, -1); err != nil {
+		return err
+	}
+	s, err := a.openSpool(c)
+	if err != nil {
+		return err
+	}
+	return delivery.Deliver(c.Context, s, delivery.Envelope{
+		Sender:  strings.Trim(c.String("sender"), "<>"),
+		Users:   c.Args().Slice(),
+		Folder:  c.String("folder"),
+		QueueID: c.String("queue-id"),
+	}, a.env.Stdin)
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/user"
+	"sync"
+
+	"github.com/bobbinmail/bobbin/netfs"
+)
+
+// environment is all that a command touches of the world, so that tests run
+// commands in their own process, on a simulated share if they like.
+type environment struct {
+	Stdin  io.Reader
+	Stdout io.Writer
+	Stderr io.Writer
+	// Getenv returns an environment variable, or "".
+	Getenv func(name string) string
+	// Login returns the name of the user who runs the command.
+	Login func() (string, error)
+	// Host returns a host whose share is the directory dir.
+	Host func(ctx context.Context, dir string) (*netfs.Host, error)
+	// Self returns a command that runs this program with other arguments.
+	Self func(ctx context.Context, args ...string) (*exec.Cmd, error)
+	// MakeDir makes the directory that is to become a share's root.
+	MakeDir func(dir string) error
+}
+
+func processEnvironment() environment {
+	return environment{
+		Stdin:  os.Stdin,
+		Stdout: os.Stdout,
+		Stderr: os.Stderr,
+		Getenv: os.Getenv,
+		Login:  loginName,
+		Host: func(_ context.Context, dir string) (*netfs.Host, error) {
+			return netfs.OpenHost(dir)
+		},
+		Self:    selfCommand,
+		MakeDir: func(dir string) error { return os.Mkdir(dir, 0o777) },
+	}
+}
+
+// selfCommand prefers the name the program was called by: tests give their
+// own binary another one.
+func selfCommand(ctx context.Context, args ...string) (*exec.Cmd, error) {
+	name, err := exec.LookPath(os.Args[0])
+	if err != nil {
+		name, err = os.Executable()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return exec.CommandContext(ctx, name, args...), nil
+}
+
+func loginName() (string, error) {
+	u, err := user.Current()
+	if err != nil {
+		return "", fmt.Errorf("login name: %w", err)
+	}
+	return u.Username, nil
+}
+
+// checkedWriter remembers the first error, so that a command whose output went
+// nowhere does not report success.
+type checkedWriter struct {
+	w   io.Writer
+	mu  sync.Mutex
+	err error
+}
+
+func (c *checkedWriter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	if err != nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.err == nil {
+			c.err = err
+		}
+	}
+	return n, err
+}
+
+// Err returns the first error of a write.
+func (c *checkedWriter) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/bobbinmail/bobbin/spool"
+)
+
+func (a *app) initCommand() *cli.Command {
+	return a.with(notes{
+		Examples: []example{
+			{"Make a spool on a mounted share.", "bobbin init /mnt/mail/spool"},
+			{"The same for a share that NFS and SMB clients use at once.", "bobbin init --slots link --separator ';' /mnt/mail/spool"},
+		},
+		SeeAlso: []string{"bobbin-user(1)"},
+	}, &cli.Command{
+		Name:      "init",
+		Usage:     "make a spool in a directory",
+		ArgsUsage: "DIR",
+		Description: "Makes DIR a spool, and DIR itself if its parent exists. It tries on the share how slots can be created and how " +
+			"message files may be named, and records it in DIR/bobbin.toml for all hosts. " +
+			"DIR must be empty or new; mount the share first.",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "slots", Usage: "create slots by `WAY`: symlink or link", DefaultText: "what works"},
+			&cli.StringFlag{Name: "separator", Usage: "put `CHAR` before the flags in file names: ':' or ';'", DefaultText: "what works"},
+		},
+		Action: a.init,
+	})
+}
+
+func (a *app) init(c *cli.Context) error {
+	if err := wantArgs(c, 1, 1); err != nil {
+		return err
+	}
+	dir := c.Args().First()
+	o := spool.InitOptions{Slots: c.String("slots"), Separator: c.String("separator")}
+	if err := a.env.MakeDir(dir); err != nil && !os.IsExist(err) {
+		return exitWith(exitCantCreate, err)
+	}
+	h, err := a.env.Host(c.Context, dir)
+	if err != nil {
+		return fmt.Errorf("directory %s: %w", dir, err)
+	}
+	s, err := spool.Init(c.Context, h, o)
+	if err != nil {
+		return fmt.Errorf("directory %s: %w", dir, err)
+	}
+	_, err = fmt.Fprintf(a.out, "%s is a spool now: file system %s, slots by %s, flags after %q.\nNext: bobbin --spool %s user add NAME\n",
+		printable(dir), h.Profile.Kind, s.Marker.Slots, s.Marker.Separator, printable(dir))
+	return err
+}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/bobbinmail/bobbin/readers"
+	"github.com/bobbinmail/bobbin/spool"
+	"github.com/bobbinmail/bobbin/spool/message"
+)
+
+func (a *app) listCommand() *cli.Command {
+	return a.with(notes{
+		Exits: []int{exitNoUser},
+		Examples: []example{
+			{"What is in the mailbox?", "bobbin list --user alice"},
+			{"The UIDs of unread messages.", `bobbin list --json | jq '.[] | select(.flags | index("seen") | not) | .uid'`},
+		},
+		SeeAlso: []string{"bobbin-show(1)", "bobbin-flag(1)"},
+	}, &cli.Command{
+		Name:  "list",
+		Usage: "list the messages of a mailbox",
+		Description: "Prints a line for each message: UID, flags, date, sender and subject. The flags are D draft, F flagged, P passed, R answered, " +
+			"S seen, T deleted. With --json it is one array of objects with uid, size (of the stored file, in bytes), flags, keywords, subject, from, " +
+			"date and message_id.",
+		Flags:  []cli.Flag{spoolFlag(), userFlag(), folderFlag(), jsonFlag()},
+		Action: a.listMessages,
+	})
+}
+
+// listEntry is one message as "list --json" prints it.
+type listEntry struct {
+	UID      uint32   `json:"uid"`
+	Size     int64    `json:"size"`
+	Flags    []string `json:"flags"`
+	Keywords []string `json:"keywords"`
+	readers.Summary
+}
+
+func (a *app) listMessages(c *cli.Context) error {
+	if err := wantArgs(c, 0, 0); err != nil {
+		return err
+	}
+	return a.withMailbox(c, func(m *spool.Mailbox) error {
+		entries := []listEntry{}
+		unreadable := 0
+		for _, msg := range m.Messages() {
+			h, err := readHeader(c, m, msg.UID)
+			if errors.Is(err, spool.ErrNoMessage) {
+				continue // expunged while we listed
+			}
+			if err != nil {
+				if c.Context.Err() != nil {
+					return err
+				}
+				unreadable++
+				a.warn(err)
+			}
+			e := listEntry{msg.UID, msg.Size, msg.Flags.Words(), msg.Keywords, readers.Summarize(h)}
+			if e.Keywords == nil {
+				e.Keywords = []string{}
+			}
+			if c.Bool("json") {
+				entries = append(entries, e)
+			} else if err := a.listLine(msg, e); err != nil {
+				return err
+			}
+		}
+		if c.Bool("json") {
+			if err := writeJSON(a.out, entries); err != nil {
+				return err
+			}
+		}
+		if unreadable > 0 {
+			return fmt.Errorf("%d messages cannot be read; 'bobbin check' says more", unreadable)
+		}
+		return nil
+	})
+}
+
+func (a *app) listLine(msg *spool.Message, e listEntry) error {
+	day := msg.Date.Format(time.DateOnly)
+	_, err := fmt.Fprintf(a.out, "%6d  %-6s  %s  %s  %s\n", e.UID, msg.Flags.Letters(), day,
+		column(readers.SafeLine(e.From), 28), readers.SafeLine(e.Subject))
+	return err
+}
+
+// column fits s into exactly width characters.
+func column(s string, width int) string {
+	r := []rune(s)
+	if len(r) > width {
+		return string(r[:width-1]) + "…"
+	}
+	return fmt.Sprintf("%-*s", width, s)
+}
+
+const (
+	firstRead = 32 << 10 // enough for nearly every header
+	maxHeader = 1 << 20
+)
+
+// readHeader reads a message up to the end of its header.
+func readHeader(c *cli.Context, m *spool.Mailbox, uid uint32) (message.Header, error) {
+	f, _, err := m.OpenMessage(c.Context, uid)
+	if err != nil {
+		return nil, err
+	}
+	b, err := io.ReadAll(io.LimitReader(f, firstRead))
+	if err == nil && len(b) == firstRead && !bytes.Contains(b, []byte("\n\n")) && !bytes.Contains(b, []byte("\n\r\n")) {
+		var more []byte
+		more, err = io.ReadAll(io.LimitReader(f, maxHeader-firstRead))
+		b = append(b, more...)
+	}
+	return message.Header(b), errors.Join(err, f.Close())
+}

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/bobbinmail/bobbin/spool"
+)
+
+// openSpool opens the spool that the command is about.
+func (a *app) openSpool(c *cli.Context) (*spool.Spool, error) {
+	h, err := a.host(c)
+	if err != nil {
+		return nil, err
+	}
+	s, err := spool.Open(c.Context, h)
+	if err != nil {
+		return nil, fmt.Errorf("spool %s: %w", c.String("spool"), err)
+	}
+	return s, nil
+}
+
+// box finds the mailbox that --user and --folder name.
+func (a *app) box(c *cli.Context) (*spool.Box, error) {
+	s, err := a.openSpool(c)
+	if err != nil {
+		return nil, err
+	}
+	user, err := a.userName(c)
+	if err != nil {
+		return nil, err
+	}
+	return s.Box(c.Context, user, c.String("folder"))
+}
+
+// withMailbox runs f on the open mailbox and afterwards makes the file names
+// show what f committed, so that other programs see it.
+func (a *app) withMailbox(c *cli.Context, f func(m *spool.Mailbox) error) error {
+	b, err := a.box(c)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	m, err := b.Open(c.Context)
+	if err != nil {
+		return err
+	}
+	err = f(m)
+	if perr := m.Project(c.Context); perr != nil {
+		// What was committed stays committed; only the names are behind.
+		a.warn(fmt.Errorf("file names do not show the change yet: %w", perr))
+	}
+	return errors.Join(err)
+}
+
+// warn prints a line on standard error that is no failure.
+func (a *app) warn(err error) {
+	fmt.Fprintf(a.env.Stderr, "bobbin: warning: %s\n", printable(err.Error()))
+}
+
+// uidSet reads the argument that names messages.
+func uidSet(word string) (spool.UIDSet, error) {
+	set, err := spool.ParseUIDSet(word)
+	if err != nil {
+		return nil, usageErrorf("%v", err)
+	}
+	return set, nil
+}
