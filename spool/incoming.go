@@ -20,7 +20,6 @@ type Incoming struct {
 	temp string // in tmp/
 	base string // without size
 	name string // the base name under which it is published
-	wire int64  // bytes to be added for line ends on the wire
 }
 
 // Receive begins a message. It ends with Publish or Abort.
