@@ -55,7 +55,7 @@ func ProfileFor(kind string, options []string) Profile {
 	case "ceph", "lustre":
 		p.DirSync = true
 	case "fuse", "gluster", "9p", "unknown":
-		p.DirSync, p.RecordMax = true, 1000
+		p.DirSync, p.RecordMax, p.WeakLists = true, 1000, true
 		p.Grain = 1100 * time.Millisecond
 	case "local":
 		p.DirSync, p.NamesFollow = true, true

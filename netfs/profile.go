@@ -21,6 +21,8 @@ type Profile struct {
 	// EarlyLookSticks: a name that is looked up in the same tick in which it
 	// is created stays absent until the directory changes again (NFSv3, H35).
 	EarlyLookSticks bool
+	// WeakLists: a listing may miss names although nothing changes (H55).
+	WeakLists bool
 	// RecordMax is the longest symbolic-link target the share surely takes,
 	// in bytes (H126).
 	RecordMax int

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bobbinmail/bobbin/locking"
 	"github.com/bobbinmail/bobbin/netfs"
 	"github.com/bobbinmail/bobbin/spool/commitlog"
 )
@@ -19,17 +20,23 @@ type Mailbox struct {
 	box *Box
 	log *commitlog.Log
 
-	mu    sync.RWMutex // guards what follows; never held across a call to the share
-	state *state
-	draft draft
-	files map[string]place // where each base name was last seen
-	owed  owed             // changes committed here that the files do not show yet
+	mu     sync.RWMutex // guards what follows; never held across a call to the share
+	state  *state
+	draft  draft
+	files  map[string]place // where each base name was last seen
+	owed   backlog          // changes committed here that the files do not show yet
+	behind backlog          // what else the files did not show when they were listed
 
-	scanning  chan struct{} // one scan at a time
+	projecting *locking.Sem  // held while what follows is used
+	nextSweep  time.Duration // Boot before which bobbin/x is not swept again
+
+	scanning  *locking.Sem // held while what follows is used
 	watchNew  netfs.Watch
 	watchCur  netfs.Watch
+	nextCur   time.Duration // Boot before which cur is not listed again
 	listedNew []string
 	listedCur []string
+	absent    map[uint32]time.Duration // missing in a complete scan; Boot of the first
 }
 
 // place is where a file is: "new" or "cur", and its whole name there.
@@ -38,19 +45,26 @@ type place struct {
 	twice     bool // another file has the same base name
 }
 
+// flags are those in the file's name.
+func (p place) flags() Flags {
+	_, letters, _ := splitName(p.file)
+	f, _ := flagsOf(letters)
+	return f
+}
+
 // draft is what the record under construction has taken already.
 type draft struct {
 	uidNext uint32
 	names   map[string]bool
 }
 
-// owed lists what Project has to do.
-type owed struct {
-	flags   map[uint32]bool
-	expunge map[string]bool
+// backlog lists files whose names do not show what the log says.
+type backlog struct {
+	flags   map[uint32]bool // by UID
+	expunge map[string]bool // by base name
 }
 
-func (o *owed) reset() { *o = owed{map[uint32]bool{}, map[string]bool{}} }
+func (b *backlog) reset() { *b = backlog{map[uint32]bool{}, map[string]bool{}} }
 
 // Open follows the mailbox's log to its end, creating the log if there is
 // none, and gives UIDs to mail that has none.
@@ -67,8 +81,12 @@ func (b *Box) Open(ctx context.Context) (*Mailbox, error) {
 
 // open follows the log without looking for new mail.
 func (b *Box) open(ctx context.Context) (*Mailbox, error) {
-	m := &Mailbox{box: b, state: newState(), files: map[string]place{}, scanning: make(chan struct{}, 1)}
+	m := &Mailbox{
+		box: b, state: newState(), files: map[string]place{},
+		scanning: locking.NewSem(), projecting: locking.NewSem(), absent: map[uint32]time.Duration{},
+	}
 	m.owed.reset()
+	m.behind.reset()
 	m.log = b.spool.log(b.fs, logDir, m.apply, m.begin)
 	_, err := m.log.Refresh(ctx)
 	if errors.Is(err, fs.ErrNotExist) && !errors.Is(err, commitlog.ErrCorrupt) {

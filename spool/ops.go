@@ -17,6 +17,8 @@ const (
 	opFlags   = "flags"   // flags:UIDS:+LETTERS-LETTERS
 	opKeyword = "keyword" // keyword:UIDS:+NAME or -NAME
 	opExpunge = "expunge" // expunge:UIDS
+	opImport  = "import"  // import:UID:FLAGS
+	opGone    = "gone"    // gone:NAME
 )
 
 // operation is one decoded operation.
@@ -45,6 +47,12 @@ func letters(f Flags) string {
 	}
 	return f.Letters()
 }
+
+func importOp(uid uint32, f Flags) string {
+	return fmt.Sprintf("%s:%d:%s", opImport, uid, letters(f))
+}
+
+func goneOp(name string) string { return opGone + ":" + commitlog.Encode(name) }
 
 func expungeOp(uids UIDSet) string { return opExpunge + ":" + uids.String() }
 
@@ -79,7 +87,7 @@ func parseOp(s string) (operation, error) {
 	bad := func() (operation, error) {
 		return op, fmt.Errorf("%w: operation %q", commitlog.ErrCorrupt, s)
 	}
-	want := map[string]int{opGenesis: 2, opAssign: 6, opFlags: 3, opKeyword: 3, opExpunge: 2}[op.word]
+	want := map[string]int{opGenesis: 2, opAssign: 6, opFlags: 3, opKeyword: 3, opExpunge: 2, opImport: 3, opGone: 2}[op.word]
 	switch {
 	case want == 0:
 		return op, unknownOp(op.word)
@@ -92,6 +100,11 @@ func parseOp(s string) (operation, error) {
 		op.number, err = parseNumber(f[1])
 	case opAssign:
 		err = op.parseAssign(f)
+	case opImport:
+		op.number, err = parseNumber(f[1])
+		op.change.Add, _ = flagsOf(f[2])
+	case opGone:
+		err = op.parseName(f[1])
 	default:
 		if op.uids, err = parseStoredSet(f[1]); err == nil && len(f) == 3 {
 			err = op.parseChange(f[2])
@@ -113,6 +126,10 @@ func (op operation) String() string {
 		return assignOp(&Message{UID: op.number, Flags: op.change.Add, Date: op.date, Size: op.size, Name: op.name})
 	case opExpunge:
 		return expungeOp(op.uids)
+	case opImport:
+		return importOp(op.number, op.change.Add)
+	case opGone:
+		return goneOp(op.name)
 	}
 	return strings.Join(flagOps(op.uids, op.change), " ")
 }
@@ -165,7 +182,11 @@ func (op *operation) parseAssign(f []string) (err error) {
 	if op.size, err = strconv.ParseInt(f[4], 10, 64); err != nil || op.size < 0 {
 		return strconv.ErrSyntax
 	}
-	op.name, err = commitlog.Decode(f[5])
+	return op.parseName(f[5])
+}
+
+func (op *operation) parseName(s string) (err error) {
+	op.name, err = commitlog.Decode(s)
 	if _, _, ok := splitName(op.name); err == nil && (!ok || strings.ContainsAny(op.name, "/\x00")) {
 		err = strconv.ErrSyntax
 	}

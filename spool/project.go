@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
+	"time"
 
 	"github.com/bobbinmail/bobbin/netfs"
 )
@@ -36,48 +38,95 @@ func (m *Mailbox) OpenMessage(ctx context.Context, uid uint32) (netfs.File, stri
 			return nil, "", err
 		}
 	}
-	return nil, "", m.box.wrap(fmt.Errorf("UID %d (%s): %w", uid, msg.Name, ErrMissing))
+	// Expunged by another host, which this one has not been told yet.
+	name := goneDir + "/" + msg.Name
+	f, err := m.box.fs.Open(ctx, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("UID %d (%s): %w", uid, msg.Name, ErrMissing)
+	}
+	return f, name, m.box.wrap(err)
 }
 
 // relist lists new and cur again, whatever their stamps say.
 func (m *Mailbox) relist(ctx context.Context) error {
-	select {
-	case m.scanning <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
+	unlock, err := m.scanning.Lock(ctx)
+	if err != nil {
+		return err
 	}
+	defer unlock()
 	m.watchNew.Reset()
 	m.watchCur.Reset()
-	<-m.scanning
-	return m.scan(ctx)
+	m.nextCur = 0
+	return m.box.wrap(m.scanLocked(ctx))
 }
 
+// stepIn is how many files that others left behind one Project renames.
+const stepIn = 200
+
 // Project makes file names show what was committed through m: flags, and
-// expunged files moved to bobbin/x. What it returns is no failure of the
-// change, which is committed; the names follow with a later call.
+// expunged files moved to bobbin/x. It does the same for some of what other
+// hosts committed and left undone, and unlinks files that were moved away
+// more than an hour ago. What it returns is no failure of the change, which is
+// committed; the names follow with a later call.
 func (m *Mailbox) Project(ctx context.Context) error {
+	unlock, err := m.projecting.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	m.mu.Lock()
-	work := m.owed
+	mine, others := m.owed, m.behind
 	m.owed.reset()
+	m.behind.reset()
 	m.mu.Unlock()
+	left, err := m.project(ctx, mine, true)
+	m.mu.Lock()
+	maps.Copy(m.owed.flags, left.flags)
+	maps.Copy(m.owed.expunge, left.expunge)
+	m.mu.Unlock()
+	_, oerr := m.project(ctx, others.first(stepIn), false)
+	if now := m.box.spool.Host.Boot(); len(mine.expunge) > 0 && now >= m.nextSweep {
+		m.nextSweep = now + keepGone
+		err = errors.Join(err, m.sweep(ctx))
+	}
+	return m.box.wrap(errors.Join(err, oerr))
+}
+
+// first returns a part of b that has at most n files.
+func (b backlog) first(n int) backlog {
+	var part backlog
+	part.reset()
+	for _, uid := range sorted(b.flags) {
+		if len(part.flags) < n {
+			part.flags[uid] = true
+		}
+	}
+	for _, name := range sorted(b.expunge) {
+		if len(part.flags)+len(part.expunge) < n {
+			part.expunge[name] = true
+		}
+	}
+	return part
+}
+
+// project renames the files of a backlog and returns what it could not. A
+// file that is not where it was last seen is looked for only with insist.
+func (m *Mailbox) project(ctx context.Context, work backlog, insist bool) (left backlog, err error) {
+	left.reset()
 	var errs []error
 	for _, uid := range sorted(work.flags) {
-		if err := m.projectFlags(ctx, uid); err != nil {
+		if err := m.projectFlags(ctx, uid, insist); err != nil {
 			errs = append(errs, err)
-			m.mu.Lock()
-			m.owed.flags[uid] = true
-			m.mu.Unlock()
+			left.flags[uid] = true
 		}
 	}
 	for _, name := range sorted(work.expunge) {
-		if err := m.projectExpunge(ctx, name); err != nil {
+		if err := m.projectExpunge(ctx, name, insist); err != nil {
 			errs = append(errs, err)
-			m.mu.Lock()
-			m.owed.expunge[name] = true
-			m.mu.Unlock()
+			left.expunge[name] = true
 		}
 	}
-	return m.box.wrap(errors.Join(errs...))
+	return left, errors.Join(errs...)
 }
 
 func sorted[K uint32 | string](set map[K]bool) []K {
@@ -89,15 +138,15 @@ func sorted[K uint32 | string](set map[K]bool) []K {
 	return keys
 }
 
-func (m *Mailbox) projectFlags(ctx context.Context, uid uint32) error {
-	return m.moveFile(ctx, func(s *state) (base string, target func(letters string) string) {
+func (m *Mailbox) projectFlags(ctx context.Context, uid uint32, insist bool) error {
+	return m.moveFile(ctx, insist, func(s *state) (base string, target func(letters string) string) {
 		msg, _ := s.find(uid)
 		if msg == nil {
 			return "", nil
 		}
 		return msg.Name, func(letters string) string {
 			_, foreign := flagsOf(letters)
-			return "cur/" + msg.Name + m.box.spool.Marker.Separator + "2," + merge(msg.Flags.Letters(), foreign)
+			return m.curName(msg.Name, merge(msg.Flags.Letters(), foreign))
 		}
 	})
 }
@@ -109,8 +158,11 @@ func merge(ours, foreign string) string {
 	return string(b)
 }
 
-func (m *Mailbox) projectExpunge(ctx context.Context, name string) error {
-	return m.moveFile(ctx, func(*state) (string, func(string) string) {
+func (m *Mailbox) projectExpunge(ctx context.Context, name string, insist bool) error {
+	return m.moveFile(ctx, insist, func(s *state) (string, func(string) string) {
+		if _, dead := s.tombs[name]; !dead {
+			return "", nil
+		}
 		return name, func(string) string { return goneDir + "/" + name }
 	})
 }
@@ -118,7 +170,7 @@ func (m *Mailbox) projectExpunge(ctx context.Context, name string) error {
 // moveFile renames the file of one message to the name that plan gives it.
 // Files change places while we look, so it looks again a few times; a file
 // that is nowhere has been moved by somebody who follows the same log.
-func (m *Mailbox) moveFile(ctx context.Context, plan func(*state) (string, func(string) string)) error {
+func (m *Mailbox) moveFile(ctx context.Context, insist bool, plan func(*state) (string, func(string) string)) error {
 	for range 3 {
 		m.mu.RLock()
 		base, target := plan(m.state)
@@ -142,7 +194,44 @@ func (m *Mailbox) moveFile(ctx context.Context, plan func(*state) (string, func(
 				return err
 			}
 		}
+		if !insist {
+			return nil
+		}
 		if err := m.relist(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const (
+	// keepGone is how long an expunged message can still be read by sessions
+	// that know nothing of its end.
+	keepGone = time.Hour
+	// sweepMax is how many expunged files one sweep looks at.
+	sweepMax = 50
+)
+
+// sweep unlinks expunged files. Their age is the server's: the directory's
+// time, which the last move has just set, less the file's change time.
+func (m *Mailbox) sweep(ctx context.Context) error {
+	dir, err := m.box.fs.Stat(ctx, goneDir)
+	if err != nil {
+		return err
+	}
+	names, err := m.box.fs.ReadDir(ctx, goneDir)
+	if err != nil {
+		return err
+	}
+	for _, n := range names[:min(len(names), sweepMax)] {
+		i, err := m.box.fs.Stat(ctx, goneDir+"/"+n)
+		if errors.Is(err, fs.ErrNotExist) || err == nil && dir.Mtime.Sub(i.Ctime) < keepGone {
+			continue
+		}
+		if err == nil {
+			err = netfs.Unlink(ctx, m.box.spool.Host, m.box.fs, goneDir+"/"+n)
+		}
+		if err != nil {
 			return err
 		}
 	}

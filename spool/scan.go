@@ -7,42 +7,62 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"time"
 
 	"github.com/bobbinmail/bobbin/netfs"
 )
 
-// scan lists new and cur if they may have changed and gives a UID to every
-// message that has none. A name that is missing proves nothing (H48), so
-// nothing is concluded from one.
+// scan lists new and cur if they may have changed, gives a UID to every
+// message that has none, and takes over what other programs did to the files.
 func (m *Mailbox) scan(ctx context.Context) error {
-	select {
-	case m.scanning <- struct{}{}:
-		defer func() { <-m.scanning }()
-	case <-ctx.Done():
-		return ctx.Err()
+	unlock, err := m.scanning.Lock(ctx)
+	if err != nil {
+		return err
 	}
+	defer unlock()
+	return m.box.wrap(m.scanLocked(ctx))
+}
+
+func (m *Mailbox) scanLocked(ctx context.Context) error {
 	a, err := m.look(ctx, &m.watchNew, "new", &m.listedNew)
 	if err != nil {
-		return m.box.wrap(err)
+		return err
 	}
-	b, err := m.look(ctx, &m.watchCur, "cur", &m.listedCur)
-	if err != nil {
-		return m.box.wrap(err)
-	}
-	if !a && !b {
-		return nil
+	b, err := m.lookCur(ctx)
+	if err != nil || !a && !b {
+		return err
 	}
 	m.locate()
 	found, err := m.unknown(ctx)
-	if err == nil && len(found) > 0 {
-		err = m.assign(ctx, found)
+	if err == nil {
+		err = m.takeOver(ctx, found)
+	}
+	if err == nil && len(m.missing()) > 0 {
+		err = m.expungeMissing(ctx)
 	}
 	if err != nil {
 		m.watchNew.Reset()
 		m.watchCur.Reset()
-		return m.box.wrap(err)
 	}
-	return nil
+	return err
+}
+
+// cheapList is how long a listing may take that is made whenever cur changed.
+const cheapList = 10 * time.Millisecond
+
+// lookCur lists cur no more often than costs one percent of the time, but at
+// least once a minute: in a large mailbox every change of a flag changes the
+// directory.
+func (m *Mailbox) lookCur(ctx context.Context) (bool, error) {
+	start := m.box.spool.Host.Boot()
+	if start < m.nextCur {
+		return false, nil
+	}
+	changed, err := m.look(ctx, &m.watchCur, "cur", &m.listedCur)
+	if end := m.box.spool.Host.Boot(); changed && end-start > cheapList {
+		m.nextCur = end + min(time.Minute, 100*(end-start))
+	}
+	return changed, err
 }
 
 func (m *Mailbox) look(ctx context.Context, w *netfs.Watch, dir string, names *[]string) (bool, error) {
@@ -65,7 +85,8 @@ func (m *Mailbox) look(ctx context.Context, w *netfs.Watch, dir string, names *[
 	return true, nil
 }
 
-// locate notes where each file is, by the last listings.
+// locate notes where each file is, by the last listings, and which of them
+// are behind the log.
 func (m *Mailbox) locate() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -79,6 +100,14 @@ func (m *Mailbox) locate() {
 				_, twice := m.files[base]
 				m.files[base] = place{l.dir, file, twice}
 			}
+		}
+	}
+	m.behind.reset()
+	for base, p := range m.files {
+		if _, dead := m.state.tombs[base]; dead {
+			m.behind.expunge[base] = true
+		} else if msg := m.state.named(base); msg != nil && msg.Flags != p.flags() {
+			m.behind.flags[msg.UID] = true
 		}
 	}
 }
@@ -140,8 +169,13 @@ func (m *Mailbox) describe(ctx context.Context, base string, p place) (*Message,
 	return msg, nil
 }
 
-// assign gives UIDs to messages, in their order, unless another host did.
-func (m *Mailbox) assign(ctx context.Context, found []*Message) error {
+// takeOver commits what the listings tell: UIDs for new messages, in their
+// order, and the flags that other programs changed.
+func (m *Mailbox) takeOver(ctx context.Context, found []*Message) error {
+	imports := m.foreignFlags()
+	if len(found)+len(imports) == 0 {
+		return nil
+	}
 	return m.commit(ctx, func(s *state) []string {
 		var ops []string
 		for _, msg := range found {
@@ -156,6 +190,32 @@ func (m *Mailbox) assign(ctx context.Context, found []*Message) error {
 			m.draft.names[n.Name] = true
 			ops = append(ops, assignOp(&n))
 		}
+		for _, i := range imports {
+			if msg, _ := s.find(i.uid); msg != nil && msg.foreign(i.flags) {
+				ops = append(ops, importOp(i.uid, i.flags))
+			}
+		}
 		return ops
 	})
+}
+
+// foreignFlag is a message whose file has flags that the log never gave it.
+type foreignFlag struct {
+	uid   uint32
+	flags Flags
+}
+
+func (m *Mailbox) foreignFlags() []foreignFlag {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	var out []foreignFlag
+	for base, p := range m.files {
+		// A file in new has no flags to tell of, and of two names for one
+		// message neither is believed.
+		if msg := m.state.named(base); msg != nil && p.dir == "cur" && !p.twice && msg.foreign(p.flags()) {
+			out = append(out, foreignFlag{msg.UID, p.flags()})
+		}
+	}
+	slices.SortFunc(out, func(a, b foreignFlag) int { return cmp.Compare(a.uid, b.uid) })
+	return out
 }

@@ -25,6 +25,32 @@ type Message struct {
 	Size int64
 	// ModSeq is the record that changed it last.
 	ModSeq uint64
+
+	base Flags      // the flags of assign or of the last import
+	past flagStates // what its flags were since then, now included
+}
+
+// flagStates is a set of values of Flags, of which there are 64.
+type flagStates uint64
+
+func (p flagStates) has(f Flags) bool        { return p>>f&1 != 0 }
+func (p flagStates) with(f Flags) flagStates { return p | 1<<f }
+
+// foreign tells whether a file with flags f was renamed by a program that
+// does not know the log. A name that shows an earlier state is one that is
+// behind, not a foreign change; so a foreign change back to a recent state is
+// overridden.
+func (m *Message) foreign(f Flags) bool { return !m.past.has(f) }
+
+// merge returns m after another program gave its file the flags f: what f
+// changed against the base is taken over, what the log changed stays.
+func (m *Message) merge(f Flags) Message {
+	n := *m
+	touched := f ^ m.base
+	n.Flags = m.Flags&^touched | f&touched
+	n.base = f
+	n.past = flagStates(0).with(f).with(n.Flags)
+	return n
 }
 
 // state is what the records of a log add up to.
@@ -48,6 +74,16 @@ func (s *state) find(uid uint32) (*Message, int) {
 		return nil, -1
 	}
 	return s.msgs[i], i
+}
+
+// named returns the live message whose file has this base name, or nil.
+func (s *state) named(base string) *Message {
+	uid, ok := s.byName[base]
+	if !ok {
+		return nil
+	}
+	msg, _ := s.find(uid)
+	return msg
 }
 
 // in returns the messages of a set.
@@ -124,18 +160,24 @@ func (s *state) perform(op operation, seq uint64) {
 		s.msgs = append(s.msgs, &Message{
 			UID: op.number, Name: op.name, Flags: op.change.Add,
 			Date: op.date, Size: op.size, ModSeq: seq,
+			base: op.change.Add, past: flagStates(0).with(op.change.Add),
 		})
 		s.byName[op.name] = op.number
 		s.uidNext = op.number + 1
 	case opFlags, opKeyword:
 		for _, m := range s.in(op.uids) {
-			// Snapshots share the message: it is replaced, never changed.
 			n := *m
 			n.Flags, n.Keywords = op.change.apply(m.Flags, m.Keywords)
-			n.ModSeq = seq
-			_, i := s.find(m.UID)
-			s.msgs[i] = &n
+			n.past = n.past.with(n.Flags)
+			s.replace(&n, seq)
 		}
+	case opImport:
+		if m, _ := s.find(op.number); m != nil && m.foreign(op.change.Add) {
+			n := m.merge(op.change.Add)
+			s.replace(&n, seq)
+		}
+	case opGone:
+		delete(s.tombs, op.name)
 	case opExpunge:
 		gone := s.in(op.uids)
 		for _, m := range gone {
@@ -146,4 +188,12 @@ func (s *state) perform(op operation, seq uint64) {
 			s.msgs = slices.DeleteFunc(slices.Clone(s.msgs), func(m *Message) bool { return op.uids.Contains(m.UID) })
 		}
 	}
+}
+
+// replace puts a new version of a message in place. Snapshots share messages,
+// so the old one is not changed.
+func (s *state) replace(m *Message, seq uint64) {
+	m.ModSeq = seq
+	_, i := s.find(m.UID)
+	s.msgs[i] = m
 }

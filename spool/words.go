@@ -25,6 +25,10 @@ func Words(op string) string {
 		return s
 	case opExpunge:
 		return "expunged " + o.uids.String()
+	case opImport:
+		return fmt.Sprintf("another program's flags of %d taken over: %s", o.number, letters(o.change.Add))
+	case opGone:
+		return "the file " + o.name + " is gone"
 	}
 	var done []string
 	say := func(what, verb string) {

@@ -131,8 +131,10 @@ func (c *call) fit(f fate) fate {
 		ok, instead = c.changes() || c.flushes() || c.op == opWrite, fateFail
 	case fateLate:
 		ok, instead = c.changes() || c.flushes(), fateFail
-	case fateTwice, fateEcho:
+	case fateTwice:
 		ok = c.changes()
+	case fateEcho:
+		ok = c.changes() && c.op != opCreate
 	case fateFull:
 		ok = c.fills()
 	case fateWriteErr:

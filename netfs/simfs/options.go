@@ -77,7 +77,10 @@ type Faults struct {
 	// Late returns an error now and carries the change out within LateMax,
 	// whatever has become of the process.
 	Late float64
-	// Echo returns the true outcome and repeats the change within LateMax.
+	// Echo returns the true outcome and repeats the change within LateMax. A
+	// CREATE is not repeated: together with a repeated RENAME it would put an
+	// empty file over a delivered message, which only link(2) withstands, and
+	// clients send again only what was not answered.
 	Echo    float64
 	LateMax time.Duration // 150 ms if zero
 	// Full returns ENOSPC or EDQUOT for an operation that needs space; data

@@ -1,0 +1,252 @@
+package spool_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bobbinmail/bobbin/netfs"
+	"github.com/bobbinmail/bobbin/netfs/simfs"
+	"github.com/bobbinmail/bobbin/spool"
+)
+
+// Files that another program renames all the time are missed by listings and
+// are never where they are looked for; still no message may be expunged.
+func TestRenamesAreNoRemovals(t *testing.T) {
+	seeds := uint64(150)
+	if full() {
+		seeds = 2000
+	}
+	for seed := range seeds {
+		simfs.Run(t, simfs.Options{Seed: seed, Faults: simfs.Faults{SplitList: 0.9}}, func(t *testing.T, s *simfs.Sim) {
+			h := s.Host("init")
+			makeAlice(t, h)
+			sp, err := spool.Open(t.Context(), h)
+			if err != nil {
+				t.Fatal(err)
+			}
+			const messages = 4
+			b := inbox(t, sp)
+			for range messages {
+				mustPut(t, b, "Subject: x\n\n")
+			}
+			ended := false
+			mutt := s.Host("mutt")
+			s.Go(mutt, func(ctx context.Context, h *netfs.Host) {
+				defer func() { ended = true }()
+				renameAll(ctx, h, rand.New(rand.NewPCG(seed, 1)))
+			})
+			for i := range 2 {
+				s.Go(s.Host(fmt.Sprintf("h%d", i)), func(ctx context.Context, h *netfs.Host) {
+					follow(ctx, t, h, &ended, messages)
+				})
+			}
+			if err := s.Run(); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+	}
+}
+
+// renameAll is a program that changes flags in bursts, at such intervals that
+// a scan which waits for the directories to rest is caught in the middle.
+func renameAll(ctx context.Context, h *netfs.Host, rng *rand.Rand) {
+	const home = "users/alice/"
+	for range 60 {
+		_ = h.Sleep(ctx, time.Duration(95+rng.IntN(30))*time.Millisecond)
+		for _, dir := range []string{"new", "cur"} {
+			names, _ := h.Share.ReadDir(ctx, home+dir)
+			for range 1 + rng.IntN(3) {
+				if len(names) == 0 {
+					break
+				}
+				name := names[rng.IntN(len(names))]
+				base, _, _ := strings.Cut(name, ":2,")
+				_ = h.Share.Rename(ctx, home+dir+"/"+name, home+"cur/"+base+":2,"+spool.Flags(rng.IntN(64)).Letters())
+			}
+		}
+	}
+}
+
+// follow reads the mailbox until the other program has ended.
+func follow(ctx context.Context, t *testing.T, h *netfs.Host, ended *bool, messages int) {
+	s, err := spool.Open(ctx, h)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	b, err := s.Box(ctx, "alice", spool.Inbox)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	m, err := b.Open(ctx)
+	for err == nil && !*ended {
+		if n := len(m.Messages()); n != messages {
+			t.Errorf("%s: %d messages, want %d", h.Tag, n, messages)
+			return
+		}
+		_ = h.Sleep(ctx, 5*time.Millisecond)
+		err = m.Refresh(ctx)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// What another Maildir program does to files is taken over.
+func TestForeignChanges(t *testing.T) {
+	s, dir := newSpool(t, spool.InitOptions{})
+	b := inbox(t, s)
+	for range 2 {
+		mustPut(t, b, "Subject: x\n\n")
+	}
+	m := open(t, b)
+	msgs := m.Messages()
+	home := filepath.Join(dir, "users/alice")
+	rename := func(from, to string) {
+		t.Helper()
+		if err := os.Rename(filepath.Join(home, from), filepath.Join(home, to)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	flag := func(change string, uid uint32) {
+		t.Helper()
+		c, err := spool.ParseFlagChange(change)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := m.SetFlags(t.Context(), spool.SetOf(uid), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(uid uint32, flags spool.Flags) {
+		t.Helper()
+		if err := m.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		msg, err := m.Message(uid)
+		if err != nil || msg.Flags != flags {
+			t.Errorf("UID %d: %v, %v; want %v", uid, msg, err, flags.Words())
+		}
+	}
+	one, two := msgs[0].Name, msgs[1].Name
+
+	rename("new/"+one, "cur/"+one+":2,S") // read with mutt
+	want(1, spool.Seen)
+	flag("+flagged", 1) // and flagged with Bobbin, before the name shows it
+	rename("cur/"+one+":2,S", "cur/"+one+":2,RS")
+	want(1, spool.Seen|spool.Flagged|spool.Answered) // both count
+	if err := m.Project(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(home, "cur", one+":2,FRS")); err != nil {
+		t.Error(err)
+	}
+	rename("cur/"+one+":2,FRS", "cur/"+one+":2,FR") // marked as new with mutt
+	want(1, spool.Answered|spool.Flagged)
+
+	rename("new/"+two, "cur/"+two+":2,Sab") // letters of another program stay
+	want(2, spool.Seen)
+	flag("+deleted", 2)
+	if err := m.Project(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(home, "cur", two+":2,STab")); err != nil {
+		t.Errorf("foreign letters: %v", err)
+	}
+
+	checkClean(t, b)
+}
+
+func TestForeignRemoval(t *testing.T) {
+	s, dir := newSpool(t, spool.InitOptions{})
+	b := inbox(t, s)
+	kept, gone := mustPut(t, b, "Subject: x\n\n"), mustPut(t, b, "Subject: y\n\n")
+	m := open(t, b)
+	if err := os.Remove(filepath.Join(dir, "users/alice/new", gone)); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if msgs := m.Messages(); len(msgs) != 1 || msgs[0].Name != kept {
+		t.Errorf("after the removal: %+v", msgs)
+	}
+	checkClean(t, b)
+}
+
+// Expunged files are unlinked an hour later, by the server's time.
+func TestSweep(t *testing.T) {
+	s, dir := newSpool(t, spool.InitOptions{})
+	b := inbox(t, s)
+	gone := filepath.Join(dir, "users/alice/bobbin/x")
+	for range 2 {
+		mustPut(t, b, "Subject: x\n\n")
+	}
+	m := open(t, b)
+	for uid := range uint32(2) {
+		if _, err := m.Expunge(t.Context(), spool.SetOf(uid+1)); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Project(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if left, err := os.ReadDir(gone); err != nil || len(left) != 2 {
+		t.Fatalf("%d files in bobbin/x, %v; want 2", len(left), err)
+	}
+	// Seen from a directory whose time is two hours on, they are old.
+	late := time.Now().Add(2 * time.Hour)
+	if err := os.Chtimes(gone, late, late); err != nil {
+		t.Fatal(err)
+	}
+	h := *s.Host
+	h.Share = &frozenDir{h.Share, late}
+	s2, err := spool.Open(t.Context(), &h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b2, err := s2.Box(t.Context(), "alice", spool.Inbox)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustPut(t, b2, "Subject: y\n\n")
+	m2 := open(t, b2)
+	if _, err := m2.Expunge(t.Context(), spool.SetOf(3)); err != nil {
+		t.Fatal(err)
+	}
+	if err := m2.Project(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(gone); err != nil || len(left) != 0 {
+		t.Errorf("%d files left in bobbin/x, %v; want none", len(left), err)
+	}
+}
+
+// frozenDir shows directories with a later time than they have.
+type frozenDir struct {
+	netfs.FS
+	when time.Time
+}
+
+func (f *frozenDir) Sub(ctx context.Context, name string) (netfs.FS, error) {
+	sub, err := f.FS.Sub(ctx, name)
+	return &frozenDir{sub, f.when}, err
+}
+
+func (f *frozenDir) Stat(ctx context.Context, name string) (netfs.Info, error) {
+	i, err := f.FS.Stat(ctx, name)
+	if i.Mode.IsDir() {
+		i.Mtime = f.when
+	}
+	return i, err
+}
