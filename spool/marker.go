@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/BurntSushi/toml"
 
@@ -106,6 +107,9 @@ func Init(ctx context.Context, h *netfs.Host, o InitOptions) (*Spool, error) {
 	case h.Profile.Risk != "":
 		return nil, fmt.Errorf("this mount cannot be shared: %s", h.Profile.Risk)
 	}
+	if err := mostlyEmpty(ctx, h.Share); err != nil {
+		return nil, err
+	}
 	m := Marker{Level: Level, Slots: o.Slots, Separator: o.Separator, RecordMax: h.Profile.RecordMax}
 	if m.Share, err = h.Token(); err != nil {
 		return nil, err
@@ -126,6 +130,22 @@ func Init(ctx context.Context, h *netfs.Host, o InitOptions) (*Spool, error) {
 		return nil, err
 	}
 	return Open(ctx, h)
+}
+
+// mostlyEmpty refuses a directory that somebody uses for something else. What
+// an earlier try left is fine, and so is what file systems put there (H56).
+func mostlyEmpty(ctx context.Context, f netfs.FS) error {
+	names, err := f.ReadDir(ctx, ".")
+	if err != nil {
+		return err
+	}
+	known := []string{usersDir, accountsDir, trashDir, "lost+found"}
+	for _, n := range names {
+		if n[0] != '.' && !slices.Contains(known, n) {
+			return fmt.Errorf("%w: the directory is not empty, it has %q", ErrExists, n)
+		}
+	}
+	return nil
 }
 
 // choose fills in the way and the separator by trying them on the share.
