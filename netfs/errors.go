@@ -16,9 +16,11 @@ var ErrUncertain = errors.New("outcome unknown")
 // symbolic link, a directory, a device.
 var ErrIrregular = errors.New("not a regular file")
 
-// uncertain marks err as leaving the outcome of op on name open.
+// uncertain marks err as leaving the outcome of op on name open. The result
+// does not match err: nobody may take an EEXIST in it for the server's word
+// that somebody else was first.
 func uncertain(op, name string, err error) error {
-	return fmt.Errorf("%s %s: %w: %w", op, name, ErrUncertain, err)
+	return fmt.Errorf("%s %s: %w: %v", op, name, ErrUncertain, err)
 }
 
 // refused tells whether err is the server's word that the operation was not

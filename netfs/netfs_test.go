@@ -146,6 +146,24 @@ func TestPutFullDisk(t *testing.T) {
 	}
 }
 
+// deafFS says EEXIST to every put and cannot be read.
+type deafFS struct{ netfs.FS }
+
+func (deafFS) Symlink(context.Context, string, string) error { return syscall.EEXIST }
+
+func (deafFS) Readlink(context.Context, string) (string, error) { return "", syscall.EIO }
+
+// "It exists, and nobody can tell what it is" is not "somebody was first".
+func TestPutUnreadable(t *testing.T) {
+	h, _ := newHost(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err := netfs.ViaSymlink.Put(ctx, h, deafFS{h.Share}, "slot", "data")
+	if !errors.Is(err, netfs.ErrUncertain) || errors.Is(err, fs.ErrExist) {
+		t.Errorf("got %v, want ErrUncertain and not fs.ErrExist", err)
+	}
+}
+
 func TestMoveVanished(t *testing.T) {
 	h, _ := newHost(t)
 	if err := netfs.Move(t.Context(), h, h.Share, "a", "b"); !errors.Is(err, netfs.ErrVanished) {

@@ -86,7 +86,7 @@ func (in *Incoming) publish(ctx context.Context, name string) error {
 	if lerr == nil && there {
 		return nil
 	}
-	return fmt.Errorf("deliver %s: %w: %w", name, netfs.ErrUncertain, errors.Join(err, lerr))
+	return fmt.Errorf("deliver %s: %w: %v", name, netfs.ErrUncertain, errors.Join(err, lerr))
 }
 
 // holds looks for a base name among the message files.

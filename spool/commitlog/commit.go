@@ -74,7 +74,7 @@ func (l *Log) withdraw(r *request, err error) error {
 			return err
 		}
 	}
-	return fmt.Errorf("commit: %w: %w", netfs.ErrUncertain, err)
+	return fmt.Errorf("commit: %w: %v", netfs.ErrUncertain, err)
 }
 
 // commit carries a batch through to its end. The batch belongs to several
@@ -175,7 +175,7 @@ func (l *Log) try(ctx context.Context, token string, ops []string, d *draft) (bo
 	full.Ops = ops
 	if err := l.advance(r, &full); err != nil {
 		// The record is in the log and acknowledged by everybody else.
-		return false, fmt.Errorf("%w: %w", netfs.ErrUncertain, err)
+		return false, fmt.Errorf("%w: %v", netfs.ErrUncertain, err)
 	}
 	return true, nil
 }
@@ -193,10 +193,10 @@ func (l *Log) witness(ctx context.Context) error {
 			return nil
 		}
 		if errors.Is(err, netfs.ErrGone) || l.Host.Boot()-start > 30*time.Second {
-			return fmt.Errorf("%w: %w", netfs.ErrUncertain, err)
+			return fmt.Errorf("%w: %v", netfs.ErrUncertain, err)
 		}
 		if serr := l.Host.Sleep(ctx, 50*time.Millisecond); serr != nil {
-			return fmt.Errorf("%w: %w", netfs.ErrUncertain, err)
+			return fmt.Errorf("%w: %v", netfs.ErrUncertain, err)
 		}
 	}
 }
