@@ -22,6 +22,15 @@ var magics = map[int64]string{
 	0x65735546: "fuse",
 	0x01021997: "9p",
 	0x0bd00bd0: "lustre",
+
+	0xef53:     "local", // ext2, ext3, ext4
+	0x58465342: "local", // xfs
+	0x9123683e: "local", // btrfs
+	0x01021994: "local", // tmpfs
+	0x794c7630: "local", // overlayfs
+	0xf2f52010: "local", // f2fs
+	0x2fc12fc1: "local", // zfs
+	0xca451a4e: "local", // bcachefs
 }
 
 // ProfileFor returns what is known of a kind of file system with the given
@@ -72,7 +81,7 @@ func Detect(dir string) (Profile, error) {
 	}
 	kind, known := magics[int64(uint32(s.Type))]
 	if !known {
-		kind = "local"
+		kind = "unknown"
 	}
 	m, err := mountOf(dir)
 	if err != nil {

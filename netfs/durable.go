@@ -173,7 +173,7 @@ func MkdirAll(ctx context.Context, h *Host, f FS, dir string) error {
 			}
 		}
 		if _, serr := Fresh(ctx, f, dir); serr == nil {
-			return nil
+			return SyncDir(ctx, h, f, path.Dir(dir)) // who made it may not have
 		} else if errors.Is(err, fs.ErrExist) && !errors.Is(serr, fs.ErrNotExist) {
 			err = serr
 		}

@@ -32,20 +32,29 @@ func Fresh(ctx context.Context, f FS, dir string) (Stamp, error) {
 // stamp, and a name looked up between them stays wrong until the next change
 // (H35; seen on NFSv3 in 43 of 50 tries). What we do: wait until two forced
 // stats a grain apart are equal, and look only then.
-func Settled(ctx context.Context, h *Host, f FS, dir string) (Stamp, error) {
+//
+// A directory that changes all the time never comes to rest: after some grains
+// Settled returns the last stamp and false.
+func Settled(ctx context.Context, h *Host, f FS, dir string) (Stamp, bool, error) {
 	last, err := Fresh(ctx, f, dir)
-	for err == nil {
+	for range settleTries {
+		if err != nil {
+			break
+		}
 		if err = h.Sleep(ctx, h.Profile.Grain); err != nil {
 			break
 		}
 		var now Stamp
 		if now, err = Fresh(ctx, f, dir); err == nil && now == last {
-			return now, nil
+			return now, true, nil
 		}
 		last = now
 	}
-	return Stamp{}, err
+	return last, false, err
 }
+
+// settleTries is how many grains Settled waits.
+const settleTries = 5
 
 // Watch notices changes of one directory. The zero value has seen nothing. It
 // is used by one goroutine at a time.
@@ -74,10 +83,9 @@ func (w *Watch) Changed(ctx context.Context, h *Host, f FS, dir string) (bool, e
 	boot := h.Boot()
 	switch {
 	case h.Profile.EarlyLookSticks || w.started && !h.Profile.NamesFollow:
-		if w.stamp, err = Settled(ctx, h, f, dir); err != nil {
+		if w.stamp, w.settled, err = Settled(ctx, h, f, dir); err != nil {
 			return false, err
 		}
-		w.settled = true
 	case !w.started || now != w.stamp:
 		w.stamp, w.settled, w.seen = now, false, boot
 	default:

@@ -5,6 +5,7 @@ package netfs
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"os"
 	"strings"
 	"time"
@@ -19,7 +20,7 @@ func OpenHost(dir string) (*Host, error) {
 	}
 	p, err := Detect(dir)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, share.Close())
 	}
 	name, _ := os.Hostname()
 	ops := new(Ops)

@@ -109,7 +109,10 @@ func control(d *os.File, call func(fd int) error) error {
 
 // at runs call on the directory that holds name, once more with directories
 // opened anew if the server no longer knows the one that was held.
-func (o *osFS) at(name string, call func(dir int, leaf string) error) error {
+func (o *osFS) at(ctx context.Context, name string, call func(dir int, leaf string) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if !fs.ValidPath(name) {
 		return fs.ErrInvalid
 	}
@@ -146,9 +149,9 @@ func openat(dir int, leaf string, flags int, perm fs.FileMode) (int, error) {
 	}
 }
 
-func (o *osFS) open(op, name string, flags int, perm fs.FileMode) (File, error) {
+func (o *osFS) open(ctx context.Context, op, name string, flags int, perm fs.FileMode) (File, error) {
 	var f *os.File
-	err := o.at(name, func(dir int, leaf string) error {
+	err := o.at(ctx, name, func(dir int, leaf string) error {
 		// O_NONBLOCK: a FIFO that somebody planted must not hang us.
 		fd, err := openat(dir, leaf, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, perm)
 		switch err {
@@ -178,16 +181,19 @@ func regular(f *os.File) error {
 	return err
 }
 
-func (o *osFS) Create(_ context.Context, name string, perm fs.FileMode) (File, error) {
-	return o.open("create", name, unix.O_CREAT|unix.O_WRONLY, perm)
+func (o *osFS) Create(ctx context.Context, name string, perm fs.FileMode) (File, error) {
+	return o.open(ctx, "create", name, unix.O_CREAT|unix.O_WRONLY, perm)
 }
 
-func (o *osFS) Open(_ context.Context, name string) (File, error) {
-	return o.open("open", name, unix.O_RDONLY, 0)
+func (o *osFS) Open(ctx context.Context, name string) (File, error) {
+	return o.open(ctx, "open", name, unix.O_RDONLY, 0)
 }
 
-func (o *osFS) Stat(_ context.Context, name string) (Info, error) {
+func (o *osFS) Stat(ctx context.Context, name string) (Info, error) {
 	var i Info
+	if err := ctx.Err(); err != nil {
+		return i, wrap("stat", name, err)
+	}
 	o.mu.Lock()
 	held := o.dirs[name]
 	o.mu.Unlock()
@@ -202,14 +208,14 @@ func (o *osFS) Stat(_ context.Context, name string) (Info, error) {
 		}
 		o.forget(name)
 	}
-	err := o.at(name, func(dir int, leaf string) (err error) {
+	err := o.at(ctx, name, func(dir int, leaf string) (err error) {
 		i, err = forcedStat(dir, leaf)
 		return err
 	})
 	return i, wrap("stat", name, err)
 }
 
-func (o *osFS) ReadDir(_ context.Context, name string) ([]string, error) {
+func (o *osFS) ReadDir(ctx context.Context, name string) ([]string, error) {
 	var names []string
 	list := func(d *os.File) error {
 		f, err := openDir(d, ".")
@@ -218,6 +224,9 @@ func (o *osFS) ReadDir(_ context.Context, name string) ([]string, error) {
 		}
 		names, err = f.Readdirnames(-1)
 		return errors.Join(err, f.Close())
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, wrap("readdir", name, err)
 	}
 	d, err := o.dir(name)
 	if err == nil {
@@ -233,9 +242,9 @@ func (o *osFS) ReadDir(_ context.Context, name string) ([]string, error) {
 	return names, wrap("readdir", name, err)
 }
 
-func (o *osFS) Readlink(_ context.Context, name string) (string, error) {
+func (o *osFS) Readlink(ctx context.Context, name string) (string, error) {
 	var s string
-	err := o.at(name, func(dir int, leaf string) error {
+	err := o.at(ctx, name, func(dir int, leaf string) error {
 		buf := make([]byte, 8<<10)
 		for {
 			n, err := unix.Readlinkat(dir, leaf, buf)
@@ -248,15 +257,15 @@ func (o *osFS) Readlink(_ context.Context, name string) (string, error) {
 	return s, wrap("readlink", name, err)
 }
 
-func (o *osFS) Symlink(_ context.Context, target, name string) error {
-	return wrap("symlink", name, o.at(name, func(dir int, leaf string) error {
+func (o *osFS) Symlink(ctx context.Context, target, name string) error {
+	return wrap("symlink", name, o.at(ctx, name, func(dir int, leaf string) error {
 		return unix.Symlinkat(target, dir, leaf)
 	}))
 }
 
-func (o *osFS) two(op, oldname, newname string, call func(a int, old string, b int, new string) error) error {
-	err := o.at(oldname, func(a int, oldleaf string) error {
-		return o.at(newname, func(b int, newleaf string) error {
+func (o *osFS) two(ctx context.Context, op, oldname, newname string, call func(a int, old string, b int, new string) error) error {
+	err := o.at(ctx, oldname, func(a int, oldleaf string) error {
+		return o.at(ctx, newname, func(b int, newleaf string) error {
 			return call(a, oldleaf, b, newleaf)
 		})
 	})
@@ -266,14 +275,14 @@ func (o *osFS) two(op, oldname, newname string, call func(a int, old string, b i
 	return nil
 }
 
-func (o *osFS) Link(_ context.Context, oldname, newname string) error {
-	return o.two("link", oldname, newname, func(a int, old string, b int, new string) error {
+func (o *osFS) Link(ctx context.Context, oldname, newname string) error {
+	return o.two(ctx, "link", oldname, newname, func(a int, old string, b int, new string) error {
 		return unix.Linkat(a, old, b, new, 0)
 	})
 }
 
-func (o *osFS) Rename(_ context.Context, oldname, newname string) error {
-	err := o.two("rename", oldname, newname, func(a int, old string, b int, new string) error {
+func (o *osFS) Rename(ctx context.Context, oldname, newname string) error {
+	err := o.two(ctx, "rename", oldname, newname, func(a int, old string, b int, new string) error {
 		return unix.Renameat(a, old, b, new)
 	})
 	if err == nil {
@@ -297,8 +306,8 @@ func (o *osFS) forgetTree(name string) {
 	}
 }
 
-func (o *osFS) Remove(_ context.Context, name string) error {
-	return wrap("remove", name, o.at(name, func(dir int, leaf string) error {
+func (o *osFS) Remove(ctx context.Context, name string) error {
+	return wrap("remove", name, o.at(ctx, name, func(dir int, leaf string) error {
 		err := unix.Unlinkat(dir, leaf, 0)
 		if err != unix.EISDIR && err != unix.EPERM {
 			return err
@@ -311,13 +320,13 @@ func (o *osFS) Remove(_ context.Context, name string) error {
 	}))
 }
 
-func (o *osFS) Mkdir(_ context.Context, name string, perm fs.FileMode) error {
-	return wrap("mkdir", name, o.at(name, func(dir int, leaf string) error {
+func (o *osFS) Mkdir(ctx context.Context, name string, perm fs.FileMode) error {
+	return wrap("mkdir", name, o.at(ctx, name, func(dir int, leaf string) error {
 		return unix.Mkdirat(dir, leaf, uint32(perm.Perm()))
 	}))
 }
 
-func (o *osFS) SyncDir(_ context.Context, name string) error {
+func (o *osFS) SyncDir(ctx context.Context, name string) error {
 	d, err := o.dir(name)
 	if err == nil {
 		err = d.Sync()
@@ -328,7 +337,7 @@ func (o *osFS) SyncDir(_ context.Context, name string) error {
 // Sub opens a tree of its own. The last step of the walk to it is made anew,
 // because a directory that is held may have been renamed by another host
 // (H28). It follows no link, and the new os.Root does not lead out.
-func (o *osFS) Sub(_ context.Context, name string) (FS, error) {
+func (o *osFS) Sub(ctx context.Context, name string) (FS, error) {
 	var d *os.File
 	parent, err := o.dir(path.Dir(name))
 	if err == nil {

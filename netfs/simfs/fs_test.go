@@ -330,7 +330,7 @@ func TestStamps(t *testing.T) {
 				}
 				stamps[st] = true
 			}
-			if _, err := netfs.Settled(ctx, h, h.Share, "."); err != nil {
+			if _, _, err := netfs.Settled(ctx, h, h.Share, "."); err != nil {
 				t.Error(err)
 			}
 		})
@@ -344,7 +344,7 @@ func TestStamps(t *testing.T) {
 		}
 		h = s.Host("b")
 		ctx := context.Background()
-		settled, err := netfs.Settled(ctx, h, h.Share, ".")
+		settled, _, err := netfs.Settled(ctx, h, h.Share, ".")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -204,7 +204,7 @@ func (l *Log) leap(ctx context.Context) error {
 // not found: the client's name cache may be behind.
 func (l *Log) insist(ctx context.Context, seq uint64, names []string) ([]*Record, error) {
 	for range 3 {
-		if _, err := netfs.Settled(ctx, l.Host, l.FS, l.gen()); err != nil {
+		if _, _, err := netfs.Settled(ctx, l.Host, l.FS, l.gen()); err != nil {
 			return nil, err
 		}
 		if recs, err := l.read(ctx, seq); !errors.Is(err, fs.ErrNotExist) {
