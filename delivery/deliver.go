@@ -47,10 +47,11 @@ type Envelope struct {
 // in one mailbox after the other. Only a failure in this second step can leave
 // some users with and some without the message: then a temporary error is
 // returned. If the retry has the same QueueID, users that have the message
-// already are passed over, on whatever host it runs. Without a QueueID the
-// retry may double the message; it never loses it.
+// already are passed over, on whatever host and for whichever of the users it
+// runs. Without a QueueID, or if the delivery was complete and only its outcome
+// was lost, the retry may double the message; it never loses it.
 //
-// Memory is bounded by 1 MiB whatever the size. The error wraps
+// Memory is bounded by some MiB whatever the size. The error wraps
 // spool.ErrNoUser, spool.ErrBadName, [ErrLoop] or [ErrNoRecipient] when a
 // retry is useless.
 func Deliver(ctx context.Context, s *spool.Spool, e Envelope, body io.Reader) error {
@@ -66,11 +67,18 @@ func Deliver(ctx context.Context, s *spool.Spool, e Envelope, body io.Reader) er
 	if in.fromLine != "" && e.Sender == "" {
 		d.envelope.Sender = senderOf(in.fromLine)
 	}
+	if strings.IndexFunc(d.envelope.Sender, unicode.IsControl) >= 0 {
+		return fmt.Errorf("sender %q: %w: it has control characters", d.envelope.Sender, spool.ErrBadName)
+	}
 	if err := d.loop(message.Header(in.head)); err != nil {
 		return err
 	}
 	if err := d.write(ctx, in); err != nil {
 		return err
+	}
+	// Whoever is told to end may have been given half a message.
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("deliver: %w", err)
 	}
 	return d.publish(ctx)
 }
@@ -99,9 +107,6 @@ func (d *delivery) open(ctx context.Context) error {
 	}
 	if len(users) == 0 {
 		return ErrNoRecipient
-	}
-	if strings.IndexFunc(d.envelope.Sender, unicode.IsControl) >= 0 {
-		return fmt.Errorf("sender %q: %w: it has control characters", d.envelope.Sender, spool.ErrBadName)
 	}
 	folder := d.envelope.Folder
 	if folder == "" {
@@ -220,15 +225,18 @@ func (d *delivery) rewrite(ctx context.Context, in *reader, before *converter) (
 
 // publish makes the message visible to one user after the other.
 func (d *delivery) publish(ctx context.Context) error {
-	once := d.envelope.QueueID != "" && len(d.boxes) > 1
 	var keys []string
 	for i, m := range d.incoming {
 		var err error
-		if once {
+		switch {
+		case d.envelope.QueueID == "":
+			err = m.Publish(ctx)
+		case len(d.boxes) == 1:
+			// It may be the retry of a delivery to several.
+			err = m.PublishUnless(ctx, d.key(d.boxes[i].User))
+		default:
 			keys = append(keys, d.key(d.boxes[i].User))
 			err = m.PublishOnce(ctx, keys[i])
-		} else {
-			err = m.Publish(ctx)
 		}
 		if err != nil {
 			return fmt.Errorf("user %s: %w", d.boxes[i].User, err)

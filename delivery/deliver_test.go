@@ -377,3 +377,94 @@ func (p *peakReader) Read(b []byte) (int, error) {
 	}
 	return p.r.Read(b)
 }
+
+// A directory that is missing is made, whichever it is.
+func TestMissingDirectory(t *testing.T) {
+	for _, name := range []string{"tmp", "new", "cur"} {
+		s, dir := newSpool(t, "alice")
+		if err := os.Remove(filepath.Join(dir, "users/alice", name)); err != nil {
+			t.Fatal(err)
+		}
+		if err := delivery.Deliver(t.Context(), s, delivery.Envelope{Users: []string{"alice"}}, strings.NewReader("x\n")); err != nil {
+			t.Errorf("without %s: %v", name, err)
+		}
+		only(t, dir, "alice")
+	}
+}
+
+// cut ends a message in the middle, in one of two ways.
+type cut struct {
+	io.Reader
+	end func() error
+}
+
+func (c *cut) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	if errors.Is(err, io.EOF) {
+		err = c.end()
+	}
+	return n, err
+}
+
+// Half a message is not delivered.
+func TestHalfMessage(t *testing.T) {
+	for _, size := range []int{10, 3 << 20} {
+		s, dir := newSpool(t, "alice")
+		ctx, cancel := context.WithCancel(t.Context())
+		for name, end := range map[string]func() error{
+			"connection broken": func() error { return io.ErrUnexpectedEOF },
+			"told to end":       func() error { cancel(); return io.EOF },
+		} {
+			in := &cut{strings.NewReader(strings.Repeat("x", size)), end}
+			if err := delivery.Deliver(ctx, s, delivery.Envelope{Users: []string{"alice"}}, in); err == nil {
+				t.Errorf("%s after %d bytes: delivered", name, size)
+			}
+		}
+		if n := len(stored(t, dir, "alice")); n != 0 {
+			t.Errorf("%d messages were delivered", n)
+		}
+		noLitter(t, dir, "alice")
+		cancel()
+	}
+}
+
+// A retry for one of the users of a delivery that was broken off finds it.
+func TestRetryForOneUser(t *testing.T) {
+	s, dir := newSpool(t, "alice", "bob")
+	h := *s.Host
+	h.Share = &failingFS{s.Host.Share, "", "users/bob/new"}
+	broken, err := spool.Open(t.Context(), &h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := delivery.Envelope{Users: []string{"alice", "bob"}, QueueID: "4F1"}
+	if err := delivery.Deliver(t.Context(), broken, e, strings.NewReader("hello\n")); err == nil {
+		t.Fatal("the rename did not fail")
+	}
+	for _, u := range e.Users {
+		one := delivery.Envelope{Users: []string{u}, QueueID: "4F1"}
+		if err := delivery.Deliver(t.Context(), s, one, strings.NewReader("hello\n")); err != nil {
+			t.Fatal(err)
+		}
+		only(t, dir, u)
+	}
+}
+
+func TestFromLines(t *testing.T) {
+	for line, envelope := range map[string]bool{
+		"From joe@example.org Mon Nov 23 04:00:00 2026":     true,
+		"From joe@example.org  Mon Nov  3 04:00 +0100 2026": true,
+		"From  Mon Nov 23 04:00:00 2026":                    true,
+		"From now on I write without a header.":             false,
+		"From: joe@example.org":                             false,
+		"From joe@example.org 23 Nov 2026":                  false,
+	} {
+		s, dir := newSpool(t, "alice")
+		if err := delivery.Deliver(t.Context(), s, delivery.Envelope{Users: []string{"alice"}}, strings.NewReader(line+"\nrest\n")); err != nil {
+			t.Fatal(err)
+		}
+		if text, _ := only(t, dir, "alice"); strings.Contains(text, line) == envelope {
+			t.Errorf("%q: stored as %q", line, text)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash"
 	"io"
+	"regexp"
 	"strings"
 )
 
@@ -21,28 +22,28 @@ type reader struct {
 }
 
 func newReader(r io.Reader) (*reader, error) {
-	head := make([]byte, headMax)
-	n, err := io.ReadFull(r, head)
-	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		r, err = nil, nil
-	}
-	in := &reader{head: head[:n], rest: r}
-	if bytes.HasPrefix(in.head, []byte("From ")) {
-		line, after, ok := bytes.Cut(in.head, []byte("\n"))
-		if ok {
-			in.fromLine, in.head = strings.TrimRight(string(line), "\r"), after
-		}
+	head, err := io.ReadAll(io.LimitReader(r, headMax))
+	in := &reader{head: head, rest: r}
+	line, after, ok := bytes.Cut(in.head, []byte("\n"))
+	if ok && len(line) < 1000 && fromLine.Match(line) {
+		in.fromLine, in.head = strings.TrimRight(string(line), "\r"), after
 	}
 	return in, err
 }
 
+// fromLine is the envelope of an mbox message: sender and date as asctime(3)
+// writes it, perhaps with a zone (RFC 4155). Other lines that begin with "From"
+// are somebody's text.
+var fromLine = regexp.MustCompile(`^From \S* *(Mon|Tue|Wed|Thu|Fri|Sat|Sun) ` +
+	`(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ 0-3]?\d \d\d:\d\d(:\d\d)?( [-+A-Z0-9]{1,6})? \d{4}`)
+
 // senderOf takes the sender out of "From SENDER DATE".
 func senderOf(fromLine string) string {
-	f := strings.Fields(fromLine)
-	if len(f) < 2 || strings.EqualFold(f[1], "MAILER-DAEMON") {
+	sender, _, _ := strings.Cut(strings.TrimPrefix(fromLine, "From "), " ")
+	if strings.EqualFold(sender, "MAILER-DAEMON") {
 		return ""
 	}
-	return f[1]
+	return sender
 }
 
 // strip guesses from the head whether all lines end in CRLF. For a message

@@ -77,7 +77,16 @@ func (in *Incoming) Publish(ctx context.Context) error {
 }
 
 func (in *Incoming) publish(ctx context.Context, name string) error {
-	err := netfs.Move(ctx, in.box.spool.Host, in.box.fs, in.temp, "new/"+name)
+	move := func() error {
+		return netfs.Move(ctx, in.box.spool.Host, in.box.fs, in.temp, "new/"+name)
+	}
+	err := move()
+	if errors.Is(err, fs.ErrNotExist) && !errors.Is(err, netfs.ErrUncertain) {
+		// The message is there, so the directory is not.
+		if err = in.box.prepare(ctx, maildirs); err == nil {
+			err = move()
+		}
+	}
 	if !errors.Is(err, netfs.ErrVanished) {
 		return err
 	}
@@ -113,7 +122,7 @@ func (in *Incoming) Abort(ctx context.Context) { in.file.Abort(ctx) }
 // costs one put-if-absent more.
 //
 // The key's first user decides under which name the message is published;
-// who comes later looks for that name first. Once forgets the key.
+// who comes later looks for that name first. ForgetOnce forgets the key.
 func (in *Incoming) PublishOnce(ctx context.Context, key string) error {
 	b := in.box
 	mark := onceDir + "/" + key
@@ -132,18 +141,43 @@ func (in *Incoming) PublishOnce(ctx context.Context, key string) error {
 	case !errors.Is(err, fs.ErrExist):
 		return err
 	}
+	return in.publishAs(ctx, name)
+}
+
+// publishAs publishes under a name that an earlier try chose, unless that try
+// came so far.
+func (in *Incoming) publishAs(ctx context.Context, name string) error {
 	if base, _, ok := splitName(name); !ok || base != name || strings.ContainsAny(name, "/\x00") {
-		return fmt.Errorf("%s: %w: not a message's name", mark, commitlog.ErrCorrupt)
+		return fmt.Errorf("%s: %w: %q is not a message's name", onceDir, commitlog.ErrCorrupt, name)
 	}
-	there, err := b.delivered(ctx, name)
+	there, err := in.box.delivered(ctx, name)
 	if err != nil {
 		return err
 	}
-	if there {
-		in.Abort(ctx)
-		return nil
+	if !there {
+		return in.publish(ctx, name)
 	}
-	return in.publish(ctx, name)
+	in.Abort(ctx)
+	// That the earlier try made it durable, nobody knows.
+	for _, dir := range maildirs[1:] {
+		if err := netfs.SyncDir(ctx, in.box.spool.Host, in.box.fs, dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// PublishUnless is Publish, unless an earlier PublishOnce with that key has
+// published the message. It costs one look-up more.
+func (in *Incoming) PublishUnless(ctx context.Context, key string) error {
+	name, err := in.box.spool.way.Get(ctx, in.box.fs, onceDir+"/"+key)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return in.publish(ctx, in.name)
+	case err != nil:
+		return err
+	}
+	return in.publishAs(ctx, name)
 }
 
 // delivered tells whether a message of that name is or was in the mailbox:

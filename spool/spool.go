@@ -77,14 +77,9 @@ func (s *Spool) Box(ctx context.Context, user, folder string) (*Box, error) {
 		return nil, err
 	}
 	home := path.Join(usersDir, user)
-	f, err := s.sub(ctx, home)
+	f, err := s.sub(ctx, path.Join(home, dir))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("user %s: %w", user, ErrNoUser)
-	}
-	if err == nil && dir != "." {
-		if f, err = s.sub(ctx, path.Join(home, dir)); errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("folder %s of user %s: %w", folder, user, ErrNoFolder)
-		}
+		return nil, s.whyNot(ctx, user, folder)
 	}
 	if err != nil {
 		return nil, err
@@ -109,6 +104,31 @@ func (s *Spool) sub(ctx context.Context, dir string) (netfs.FS, error) {
 		}
 	}
 	return f, err
+}
+
+// whyNot says why a mailbox directory is missing. That there is no such user
+// makes an MTA give mail back, so it takes more than a missing name: the
+// accounts, read to their end, must not know him.
+func (s *Spool) whyNot(ctx context.Context, user, folder string) error {
+	home := path.Join(usersDir, user)
+	_, err := s.Host.Share.Stat(ctx, home)
+	if err == nil {
+		return fmt.Errorf("folder %s of user %s: %w", folder, user, ErrNoFolder)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if _, err := netfs.Fresh(ctx, s.Host.Share, usersDir); err != nil {
+		return fmt.Errorf("user %s: %w", user, err)
+	}
+	a, err := s.Accounts(ctx)
+	if err != nil {
+		return fmt.Errorf("user %s: %w", user, err)
+	}
+	if a.has(user) {
+		return fmt.Errorf("user %s: the mailbox %s is missing: %w", user, home, fs.ErrNotExist)
+	}
+	return fmt.Errorf("user %s: %w", user, ErrNoUser)
 }
 
 // Close releases the mailbox directory.
