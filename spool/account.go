@@ -26,6 +26,7 @@ type Accounts struct {
 	log   *commitlog.Log
 	mu    sync.Mutex
 	hash  map[string]string // by user; "" means that no password is set
+	newer error             // an operation that is not known: no writing
 }
 
 // The operations of the accounts' log.
@@ -54,8 +55,8 @@ func (a *Accounts) apply(r *commitlog.Record) error {
 		case f[0] == opAccountsGenesis && len(f) == 2:
 		case f[0] == opAccount && len(f) == 3:
 			hash, err := commitlog.Decode(f[2])
-			if err != nil {
-				return err
+			if clean, cerr := CleanUser(f[1]); err != nil || cerr != nil || clean != f[1] {
+				return fmt.Errorf("%w: operation %.80q", commitlog.ErrCorrupt, op)
 			}
 			if hash == "-" {
 				hash = ""
@@ -64,9 +65,11 @@ func (a *Accounts) apply(r *commitlog.Record) error {
 		case f[0] == opRemove && len(f) == 2:
 			delete(a.hash, f[1])
 		default:
-			if err := unknownOp(f[0]); !errors.As(err, new(*optionalError)) {
+			err := unknownOp(f[0])
+			if !errors.As(err, new(*optionalError)) {
 				return err
 			}
+			a.newer = err
 		}
 	}
 	return nil
@@ -144,7 +147,7 @@ func (a *Accounts) commit(ctx context.Context, build func() []string) error {
 	err := a.log.Commit(ctx, func() ([]string, error) {
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		return build(), nil
+		return build(), a.newer
 	})
 	if err != nil {
 		return fmt.Errorf("accounts: %w", err)
@@ -189,23 +192,35 @@ func (a *Accounts) Delete(ctx context.Context, name string) (string, error) {
 	} else if err != nil && !missing {
 		return "", err
 	}
-	err = a.commit(ctx, func() []string {
+	// The mail first: a delete that is broken off here leaves an account without
+	// mailbox, not a mailbox that the next user of the name would inherit.
+	trash, err := a.toTrash(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	return trash, a.commit(ctx, func() []string {
 		if _, ok := a.hash[name]; !ok {
 			return nil
 		}
 		return []string{opRemove + ":" + name}
 	})
+}
+
+// toTrash moves a user's mail away and returns where it is, or "" if there was
+// none.
+func (a *Accounts) toTrash(ctx context.Context, name string) (string, error) {
+	h := a.spool.Host
+	token, err := h.Token()
 	if err != nil {
 		return "", err
 	}
-	token, err := a.spool.Host.Token()
-	if err != nil {
+	if err := netfs.MkdirAll(ctx, h, h.Share, trashDir); err != nil {
 		return "", err
 	}
-	trash := fmt.Sprintf("%s/%d.%s.%s", trashDir, a.spool.Host.Wall().Unix(), token, name)
-	err = netfs.Move(ctx, a.spool.Host, a.spool.Host.Share, home, trash)
+	trash := fmt.Sprintf("%s/%d.%s.%s", trashDir, h.Wall().Unix(), token, name)
+	err = netfs.Move(ctx, h, h.Share, path.Join(usersDir, name), trash)
 	if errors.Is(err, netfs.ErrVanished) {
-		return "", nil // another host's delete took it
+		return "", nil
 	}
 	return trash, err
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/bobbinmail/bobbin/locking"
@@ -29,6 +30,8 @@ type Mailbox struct {
 
 	projecting *locking.Sem  // held while what follows is used
 	nextSweep  time.Duration // Boot before which bobbin/x is not swept again
+
+	limited error // set by Open
 
 	scanning  *locking.Sem // held while what follows is used
 	watchNew  netfs.Watch
@@ -73,11 +76,23 @@ func (b *Box) Open(ctx context.Context) (*Mailbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := m.scan(ctx); err != nil {
+	if err := m.scan(ctx); noRoom(err) {
+		m.limited = err
+	} else if err != nil {
 		return nil, err
 	}
 	return m, nil
 }
+
+// noRoom tells errors that keep a mailbox from being written and not from
+// being read.
+func noRoom(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EROFS)
+}
+
+// Limited says why new mail has no UIDs yet and cannot be listed: the disk is
+// full, over quota or read-only. It is nil in a mailbox that is all there.
+func (m *Mailbox) Limited() error { return m.limited }
 
 // open follows the log without looking for new mail.
 func (b *Box) open(ctx context.Context) (*Mailbox, error) {
@@ -148,8 +163,18 @@ func (m *Mailbox) commit(ctx context.Context, build func(s *state) []string) err
 		if len(ops) > 0 && m.state.newer != nil {
 			return nil, m.state.newer
 		}
-		return ops, nil
+		return ops, writable(ops)
 	}))
+}
+
+// writable refuses what no reader could read: a record cannot be taken back.
+func writable(ops []string) error {
+	for _, op := range ops {
+		if _, err := parseOp(op); err != nil {
+			return fmt.Errorf("change refused: %v: %w", err, ErrBadName)
+		}
+	}
+	return nil
 }
 
 // Refresh follows the log and gives UIDs to new mail. While nothing changes

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
+	"syscall"
 
 	"github.com/BurntSushi/toml"
 
@@ -71,7 +73,7 @@ func parseMarker(b []byte) (Marker, netfs.Way, error) {
 		return fail("share is not %d characters", netfs.TokenLen)
 	case m.Separator != ":" && m.Separator != ";":
 		return fail("separator is neither \":\" nor \";\"")
-	case m.RecordMax < 500 || m.RecordMax > 64<<10:
+	case m.RecordMax < recordMin || m.RecordMax > 64<<10:
 		return fail("record_max is not between 500 and 65536")
 	}
 	return m, way, nil
@@ -161,9 +163,9 @@ func (m *Marker) choose(ctx context.Context, h *netfs.Host) error {
 	var errs []error
 	m.Slots = ""
 	for _, w := range ways {
-		err := tryWay(ctx, h, w)
+		longest, err := longestRecord(ctx, h, w)
 		if err == nil {
-			m.Slots, m.RecordMax = w.String(), w.Max(h.Profile)
+			m.Slots, m.RecordMax = w.String(), longest
 			break
 		}
 		errs = append(errs, fmt.Errorf("%s: %w", w, err))
@@ -187,20 +189,39 @@ func (m *Marker) choose(ctx context.Context, h *netfs.Host) error {
 	return nil
 }
 
-// tryWay makes sure that a slot is created once and read back.
-func tryWay(ctx context.Context, h *netfs.Host, w netfs.Way) error {
+// longestRecord finds out how long records may be: what the kind of share
+// promises, or less (XFS and small ext4 blocks take 1,023 bytes, H126).
+func longestRecord(ctx context.Context, h *netfs.Host, w netfs.Way) (int, error) {
+	var err error
+	for _, size := range []int{w.Max(h.Profile), 1000, recordMin} {
+		if size > w.Max(h.Profile) {
+			continue
+		}
+		if err = tryWay(ctx, h, w, size); !errors.Is(err, syscall.ENAMETOOLONG) {
+			return size, err
+		}
+	}
+	return 0, err
+}
+
+// recordMin is the shortest limit on records that is of any use, in bytes.
+const recordMin = 500
+
+// tryWay makes sure that a slot of that size is created once and read back.
+func tryWay(ctx context.Context, h *netfs.Host, w netfs.Way, size int) error {
 	token, err := h.Token()
 	if err != nil {
 		return err
 	}
 	name := ".probe." + token
 	defer func() { _ = netfs.Unlink(ctx, h, h.Share, name) }()
-	if _, err := w.Put(ctx, h, h.Share, name, "first "+token); err != nil {
+	first := token + strings.Repeat("x", size-len(token))
+	if _, err := w.Put(ctx, h, h.Share, name, first); err != nil {
 		return err
 	}
 	got, err := w.Put(ctx, h, h.Share, name, "second "+token)
-	if !errors.Is(err, fs.ErrExist) || got != "first "+token {
-		return fmt.Errorf("a name was created twice: %q, %v", got, err)
+	if !errors.Is(err, fs.ErrExist) || got != first {
+		return fmt.Errorf("a name was created twice: %.40q, %v", got, err)
 	}
 	return nil
 }

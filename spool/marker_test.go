@@ -1,10 +1,12 @@
 package spool
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/bobbinmail/bobbin/netfs"
@@ -86,5 +88,108 @@ func TestInitWhereSomethingIs(t *testing.T) {
 	}
 	if _, err := Init(t.Context(), h, InitOptions{}); !errors.Is(err, ErrExists) {
 		t.Errorf("init twice: %v", err)
+	}
+}
+
+// shortLinks is a share whose links hold at most 1,023 bytes, as on XFS.
+type shortLinks struct{ netfs.FS }
+
+func (f shortLinks) Symlink(ctx context.Context, target, name string) error {
+	if len(target) > 1023 {
+		return syscall.ENAMETOOLONG
+	}
+	return f.FS.Symlink(ctx, target, name)
+}
+
+func TestInitFindsRecordMax(t *testing.T) {
+	h, err := netfs.OpenHost(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Share.Close()
+	h.Share = shortLinks{h.Share}
+	s, err := Init(t.Context(), h, InitOptions{})
+	if err != nil || s.Marker.RecordMax != 1000 {
+		t.Errorf("record_max %+v, %v; want 1000", s, err)
+	}
+}
+
+// Only a user whom the accounts do not know is unknown: mail for him bounces.
+func TestWhyNot(t *testing.T) {
+	dir := t.TempDir()
+	h, err := netfs.OpenHost(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Share.Close()
+	s, err := Init(t.Context(), h, InitOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := s.Accounts(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Add(t.Context(), "alice", nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Box(t.Context(), "bob", Inbox); !errors.Is(err, ErrNoUser) {
+		t.Errorf("an unknown user: %v", err)
+	}
+	if err := os.Rename(filepath.Join(dir, "users/alice"), filepath.Join(dir, "users/elsewhere")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Box(t.Context(), "alice", Inbox); err == nil || errors.Is(err, ErrNoUser) {
+		t.Errorf("a user whose mailbox is away: %v", err)
+	}
+	if err := os.Rename(filepath.Join(dir, "users"), filepath.Join(dir, "gone")); err != nil {
+		t.Fatal(err)
+	}
+	if s.Host, err = netfs.OpenHost(dir); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Host.Share.Close()
+	if _, err := s.Box(t.Context(), "bob", Inbox); err == nil || errors.Is(err, ErrNoUser) {
+		t.Errorf("without users/: %v", err)
+	}
+}
+
+// A delete that is broken off does not leave mail for the next of the name.
+func TestDeleteBrokenOff(t *testing.T) {
+	dir := t.TempDir()
+	h, err := netfs.OpenHost(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Share.Close()
+	s, err := Init(t.Context(), h, InitOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := s.Accounts(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Add(t.Context(), "alice", nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Remove(filepath.Join(dir, "trash")), os.WriteFile(filepath.Join(dir, "trash"), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Delete(t.Context(), "alice"); err == nil {
+		t.Fatal("deleted without trash")
+	}
+	if err := a.Add(t.Context(), "alice", nil); !errors.Is(err, ErrExists) {
+		t.Errorf("adding the user again: %v, want ErrExists", err)
+	}
+	if err := os.Remove(filepath.Join(dir, "trash")); err != nil {
+		t.Fatal(err)
+	}
+	trash, err := a.Delete(t.Context(), "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, trash)); err != nil {
+		t.Error(err)
 	}
 }

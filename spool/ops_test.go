@@ -187,3 +187,33 @@ func TestPasswords(t *testing.T) {
 		}
 	}
 }
+
+// The log set R, showed it in the name and cleared it; another program then
+// changed F in the name, which was behind. R must stay cleared.
+func TestMergeWithStaleName(t *testing.T) {
+	const f, p, r, s = Flagged, Passed, Answered, Seen
+	m := Message{Flags: f | p | s}
+	for _, was := range []Flags{f, f | r, f | p | r | s, f | p | s} {
+		m.past = m.past.with(was)
+	}
+	n := m.merge(p | r | s)
+	if n.Flags != p|s {
+		t.Errorf("flags %v, want %v", n.Flags.Words(), (p | s).Words())
+	}
+	if n.foreign(p|r|s) || n.foreign(p|s) || !n.foreign(f) {
+		t.Errorf("known states %b", n.past)
+	}
+}
+
+func TestWritable(t *testing.T) {
+	for _, c := range []FlagChange{
+		{AddKeywords: []string{""}}, {Add: Seen, Remove: Seen}, {Add: 1 << 7},
+	} {
+		if err := writable(flagOps(SetOf(1), c)); !errors.Is(err, ErrBadName) {
+			t.Errorf("%+v would be written: %v", c, err)
+		}
+	}
+	if err := writable(flagOps(SetOf(1, 2), FlagChange{Add: Seen, RemoveKeywords: []string{"a b"}})); err != nil {
+		t.Error(err)
+	}
+}

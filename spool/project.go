@@ -21,6 +21,15 @@ func (m *Mailbox) OpenMessage(ctx context.Context, uid uint32) (netfs.File, stri
 		return nil, "", m.box.wrap(err)
 	}
 	for try := range 3 {
+		if try == 2 {
+			// Another host may have expunged it.
+			if _, err := m.log.Refresh(ctx); err != nil {
+				return nil, "", m.box.wrap(err)
+			}
+			if _, err := m.Message(uid); err != nil {
+				break
+			}
+		}
 		m.mu.RLock()
 		p, ok := m.files[msg.Name]
 		m.mu.RUnlock()

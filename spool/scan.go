@@ -25,13 +25,23 @@ func (m *Mailbox) scan(ctx context.Context) error {
 
 func (m *Mailbox) scanLocked(ctx context.Context) error {
 	a, err := m.look(ctx, &m.watchNew, "new", &m.listedNew)
+	b := false
+	if err == nil {
+		b, err = m.lookCur(ctx)
+	}
+	if err == nil && (a || b) {
+		err = m.compare(ctx)
+	}
 	if err != nil {
-		return err
+		// What was listed has not been dealt with.
+		m.watchNew.Reset()
+		m.watchCur.Reset()
 	}
-	b, err := m.lookCur(ctx)
-	if err != nil || !a && !b {
-		return err
-	}
+	return err
+}
+
+// compare takes over what the listings show and the log does not know.
+func (m *Mailbox) compare(ctx context.Context) error {
 	m.locate()
 	found, err := m.unknown(ctx)
 	if err == nil {
@@ -39,10 +49,6 @@ func (m *Mailbox) scanLocked(ctx context.Context) error {
 	}
 	if err == nil && len(m.missing()) > 0 {
 		err = m.expungeMissing(ctx)
-	}
-	if err != nil {
-		m.watchNew.Reset()
-		m.watchCur.Reset()
 	}
 	return err
 }

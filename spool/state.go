@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math/bits"
 	"slices"
 	"time"
 
@@ -26,8 +27,7 @@ type Message struct {
 	// ModSeq is the record that changed it last.
 	ModSeq uint64
 
-	base Flags      // the flags of assign or of the last import
-	past flagStates // what its flags were since then, now included
+	past flagStates // what its flags were since assign or the last import, now included
 }
 
 // flagStates is a set of values of Flags, of which there are 64.
@@ -42,13 +42,23 @@ func (p flagStates) with(f Flags) flagStates { return p | 1<<f }
 // overridden.
 func (m *Message) foreign(f Flags) bool { return !m.past.has(f) }
 
-// merge returns m after another program gave its file the flags f: what f
-// changed against the base is taken over, what the log changed stays.
+// merge returns m after another program gave its file the flags f: what it
+// changed is taken over, what the log changed stays. The file showed one of
+// the past states before; the one nearest to f is taken for it. (What the file
+// showed first will not do: a flag that the log set, showed and cleared again
+// would come back.)
 func (m *Message) merge(f Flags) Message {
 	n := *m
-	touched := f ^ m.base
+	shown, best := m.Flags, 100
+	for d := range Flags(64) {
+		// The present state counts as nearer than others equally far.
+		far := 10*bits.OnesCount8(uint8(d^f)) + bits.OnesCount8(uint8(d^m.Flags))
+		if m.past.has(d) && far < best {
+			shown, best = d, far
+		}
+	}
+	touched := f ^ shown
 	n.Flags = m.Flags&^touched | f&touched
-	n.base = f
 	n.past = flagStates(0).with(f).with(n.Flags)
 	return n
 }
@@ -160,7 +170,7 @@ func (s *state) perform(op operation, seq uint64) {
 		s.msgs = append(s.msgs, &Message{
 			UID: op.number, Name: op.name, Flags: op.change.Add,
 			Date: op.date, Size: op.size, ModSeq: seq,
-			base: op.change.Add, past: flagStates(0).with(op.change.Add),
+			past: flagStates(0).with(op.change.Add),
 		})
 		s.byName[op.name] = op.number
 		s.uidNext = op.number + 1

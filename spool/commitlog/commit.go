@@ -95,6 +95,8 @@ func (l *Log) commit(ctx context.Context, batch []*request) {
 		if len(ops) == 0 {
 			// Nothing to do by what this host knows; it may know too little.
 			if fresh || len(batch) == 0 {
+				// What makes it superfluous was perhaps never synced by its writer.
+				err = netfs.SyncDir(ctx, l.Host, l.FS, l.gen())
 				break
 			}
 			fresh = true

@@ -40,7 +40,11 @@ func (l *Log) Verify(ctx context.Context) ([]Fault, error) {
 	}
 	faults, newest := l.strays(names)
 	used := map[string]bool{}
+	missing := 0
 	for seq := uint64(1); ; seq++ {
+		if missing > maxMissing {
+			return append(faults, Fault{Name: l.slot(newest), Err: fmt.Errorf("%w: too many slots are missing before it", ErrCorrupt)}), nil
+		}
 		r, err := l.verifySlot(ctx, seq)
 		switch {
 		case errors.Is(err, fs.ErrNotExist) && seq > newest:
@@ -48,6 +52,7 @@ func (l *Log) Verify(ctx context.Context) ([]Fault, error) {
 			return append(faults, more...), err
 		case errors.Is(err, ErrCorrupt), errors.Is(err, ErrNewer), errors.Is(err, fs.ErrNotExist):
 			faults = append(faults, Fault{Name: l.slot(seq), Err: err})
+			missing++
 			if seq >= newest {
 				return faults, nil
 			}
@@ -58,6 +63,9 @@ func (l *Log) Verify(ctx context.Context) ([]Fault, error) {
 		used[path.Base(l.payload(r))] = true
 	}
 }
+
+// maxMissing is how many damaged slots Verify reports.
+const maxMissing = 1000
 
 // strays reports names that are no slots, and the highest number.
 func (l *Log) strays(names []string) (faults []Fault, newest uint64) {
