@@ -63,17 +63,25 @@ func (a *app) check(c *cli.Context) error {
 		}
 	}
 	for _, u := range users {
-		b, err := s.Box(c.Context, u, c.String("folder"))
-		if err != nil {
+		found, err := checkBox(c, s, u)
+		add(u, found)
+		if err != nil && (c.IsSet("user") || c.Context.Err() != nil) {
 			return err
 		}
-		found, err := b.Check(c.Context)
-		add(u, found)
-		if err = errors.Join(err, b.Close()); err != nil {
-			return err
+		if err != nil {
+			add(u, []spool.Finding{{Wrong: true, Where: c.String("folder"), Text: "it cannot be checked: " + err.Error()}})
 		}
 	}
 	return a.printFindings(c, lines, len(users))
+}
+
+func checkBox(c *cli.Context, s *spool.Spool, user string) ([]spool.Finding, error) {
+	b, err := s.Box(c.Context, user, c.String("folder"))
+	if err != nil {
+		return nil, err
+	}
+	found, err := b.Check(c.Context)
+	return found, errors.Join(err, b.Close())
 }
 
 func (a *app) printFindings(c *cli.Context, lines []checkLine, mailboxes int) error {

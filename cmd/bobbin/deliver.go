@@ -14,8 +14,8 @@ func (a *app) deliverCommand() *cli.Command {
 		Exits: []int{exitNoUser, exitUnavailable},
 		Examples: []example{
 			{"Deliver a message by hand.", "bobbin deliver --spool /mnt/mail/spool alice < message"},
-			{"In Postfix's master.cf, as one line with the pipe(8) daemon.",
-				"bobbin unix - n n - - pipe user=vmail argv=/usr/bin/bobbin deliver --spool /mnt/mail/spool -f ${sender} --queue-id ${queue_id} -- ${user}"},
+			{"In Postfix's master.cf, as one line with the pipe(8) daemon; main.cf needs bobbin_destination_recipient_limit = 1.",
+				"bobbin unix - n n - - pipe user=vmail null_sender= argv=/usr/bin/bobbin deliver --spool /mnt/mail/spool -f ${sender} --queue-id ${queue_id} -- ${user}"},
 		},
 		SeeAlso: []string{"bobbin-user(1)", "pipe(8)"},
 	}, &cli.Command{
@@ -25,7 +25,8 @@ func (a *app) deliverCommand() *cli.Command {
 		Description: "Reads a message and delivers it to all USERs or to none. Return-Path and Delivered-To are added on top; " +
 			"a line 'From SENDER DATE' before the header is taken as the envelope. A message whose lines all end in CRLF is " +
 			"stored with LF; any other is stored as it is. " +
-			"If a delivery to several users breaks off in the middle, a retry with the same --queue-id doubles nothing, on whatever host it runs.",
+			"An MTA should name one USER at a time: one exit code goes for all, so with several users a permanent error such as an unknown " +
+			"user is reported as temporary. If a delivery to several users breaks off in the middle, a retry with the same --queue-id doubles nothing, on whatever host it runs.",
 		Flags: []cli.Flag{
 			spoolFlag(),
 			folderFlag(),
@@ -44,10 +45,16 @@ func (a *app) deliver(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return delivery.Deliver(c.Context, s, delivery.Envelope{
+	err = delivery.Deliver(c.Context, s, delivery.Envelope{
 		Sender:  strings.Trim(c.String("sender"), "<>"),
 		Users:   c.Args().Slice(),
 		Folder:  c.String("folder"),
 		QueueID: c.String("queue-id"),
 	}, a.env.Stdin)
+	if err != nil && c.NArg() > 1 {
+		// One exit code goes for all: nobody's mail is given back because
+		// another user is unknown.
+		return exitWith(exitTempFail, err)
+	}
+	return err
 }

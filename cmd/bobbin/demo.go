@@ -162,15 +162,14 @@ func (d *demo) host(name string, cmd *exec.Cmd) error {
 		if err := d.line(name, lines.Text()); err != nil && lineErr == nil {
 			lineErr = err
 		}
-		if name == "b" && d.count(name) == d.messages/2 && !d.killed {
-			d.killed = true
+		if name == "b" && d.timeToDie(name) {
 			if err := cmd.Process.Kill(); err != nil {
 				return err
 			}
 		}
 	}
 	err = cmd.Wait()
-	if name == "b" && d.killed {
+	if d.isKilled(name) {
 		err = nil
 	}
 	if err != nil {
@@ -179,10 +178,19 @@ func (d *demo) host(name string, cmd *exec.Cmd) error {
 	return errors.Join(err, lines.Err(), lineErr)
 }
 
-func (d *demo) count(host string) int {
+// timeToDie tells once, when half of a host's messages are delivered.
+func (d *demo) timeToDie(host string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.delivered[host]
+	now := !d.killed && d.delivered[host] >= d.messages/2
+	d.killed = d.killed || now
+	return now
+}
+
+func (d *demo) isKilled(host string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return host == "b" && d.killed
 }
 
 // line takes in one line of a host.

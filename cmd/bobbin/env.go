@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"os/user"
 	"sync"
+	"syscall"
 
 	"github.com/bobbinmail/bobbin/netfs"
 )
@@ -38,11 +40,35 @@ func processEnvironment() environment {
 		Getenv: os.Getenv,
 		Login:  loginName,
 		Host: func(_ context.Context, dir string) (*netfs.Host, error) {
+			if err := becomeOwner(dir); err != nil {
+				return nil, err
+			}
 			return netfs.OpenHost(dir)
 		},
 		Self:    selfCommand,
-		MakeDir: func(dir string) error { return os.Mkdir(dir, 0o777) },
+		MakeDir: func(dir string) error { return os.Mkdir(dir, 0o700) },
 	}
+}
+
+// becomeOwner makes root the owner of the spool: what root created there the
+// mail system could not read.
+func becomeOwner(dir string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	i, err := os.Stat(dir)
+	if err != nil {
+		return nil // whoever opens it next says so
+	}
+	owner, ok := i.Sys().(*syscall.Stat_t)
+	if !ok || owner.Uid == 0 {
+		return nil
+	}
+	err = errors.Join(syscall.Setgroups(nil), syscall.Setgid(int(owner.Gid)), syscall.Setuid(int(owner.Uid)))
+	if err != nil {
+		return fmt.Errorf("become the owner of %s: %w", dir, err)
+	}
+	return nil
 }
 
 // selfCommand prefers the name the program was called by: tests give their

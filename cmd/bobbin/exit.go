@@ -76,6 +76,7 @@ var exitTable = []struct {
 	{context.DeadlineExceeded, exitTempFail, exitTempFail},
 	{syscall.ENOSPC, exitCantCreate, exitTempFail},
 	{syscall.EDQUOT, exitCantCreate, exitTempFail},
+	{syscall.EROFS, exitCantCreate, exitTempFail},
 	{syscall.ESTALE, exitTempFail, exitTempFail},
 	{syscall.ETIMEDOUT, exitTempFail, exitTempFail},
 	{syscall.EIO, exitTempFail, exitTempFail},

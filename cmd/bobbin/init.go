@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/bobbinmail/bobbin/netfs"
 	"github.com/bobbinmail/bobbin/spool"
 )
 
@@ -37,6 +39,12 @@ func (a *app) init(c *cli.Context) error {
 	}
 	dir := c.Args().First()
 	o := spool.InitOptions{Slots: c.String("slots"), Separator: c.String("separator")}
+	if _, err := netfs.ParseWay(cmp.Or(o.Slots, "link")); err != nil {
+		return usageErrorf("flag --slots: %v", err)
+	}
+	if o.Separator != "" && o.Separator != ":" && o.Separator != ";" {
+		return usageErrorf("separator %q: use ':' or ';'", o.Separator)
+	}
 	if err := a.env.MakeDir(dir); err != nil && !os.IsExist(err) {
 		return exitWith(exitCantCreate, err)
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/urfave/cli/v2"
@@ -47,12 +46,15 @@ func (a *app) withMailbox(c *cli.Context, f func(m *spool.Mailbox) error) error 
 	if err != nil {
 		return err
 	}
+	if why := m.Limited(); why != nil {
+		a.warn(fmt.Errorf("new mail cannot be listed: %w", why))
+	}
 	err = f(m)
 	if perr := m.Project(c.Context); perr != nil {
 		// What was committed stays committed; only the names are behind.
 		a.warn(fmt.Errorf("file names do not show the change yet: %w", perr))
 	}
-	return errors.Join(err)
+	return err
 }
 
 // warn prints a line on standard error that is no failure.

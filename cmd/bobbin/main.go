@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 )
 
@@ -14,9 +15,18 @@ func main() {
 }
 
 func runProcess() int {
+	dieBySignal()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	// The first signal asks for an orderly end, the second one gets its way.
 	context.AfterFunc(ctx, stop)
 	return run(ctx, os.Args[1:], processEnvironment())
+}
+
+// dieBySignal makes fatal errors of the runtime, such as no memory, end in
+// SIGABRT without a core file. Their usual exit code 2 is one for which mail
+// systems give mail back; a death by signal they take for temporary.
+func dieBySignal() {
+	debug.SetTraceback("crash")
+	_ = syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{})
 }

@@ -85,7 +85,7 @@ func (a *app) userList(c *cli.Context) error {
 		return writeJSON(a.out, list.Names())
 	}
 	for _, n := range list.Names() {
-		if _, err := fmt.Fprintln(a.out, n); err != nil {
+		if _, err := fmt.Fprintln(a.out, printable(n)); err != nil {
 			return err
 		}
 	}
