@@ -28,9 +28,12 @@ const maxHops = 100
 
 // Envelope is what a message is delivered with.
 type Envelope struct {
-	// Sender is the return path, without angle brackets; empty is the null
-	// sender, unless the message begins with a "From " line.
+	// Sender is the return path, without angle brackets; empty, and
+	// MAILER-DAEMON, is the null sender.
 	Sender string
+	// SenderUnknown lets a "From " line at the head of the message say who the
+	// sender is, if there is one.
+	SenderUnknown bool
 	// Users are the recipients. A user named twice gets the message once.
 	Users []string
 	// Folder is where it goes; empty means INBOX.
@@ -64,8 +67,11 @@ func Deliver(ctx context.Context, s *spool.Spool, e Envelope, body io.Reader) er
 	if err != nil {
 		return fmt.Errorf("read the message: %w", err)
 	}
-	if in.fromLine != "" && e.Sender == "" {
+	if in.fromLine != "" && e.SenderUnknown {
 		d.envelope.Sender = senderOf(in.fromLine)
+	}
+	if strings.EqualFold(d.envelope.Sender, "MAILER-DAEMON") {
+		d.envelope.Sender = ""
 	}
 	if strings.IndexFunc(d.envelope.Sender, unicode.IsControl) >= 0 {
 		return fmt.Errorf("sender %q: %w: it has control characters", d.envelope.Sender, spool.ErrBadName)

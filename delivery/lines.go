@@ -40,9 +40,6 @@ var fromLine = regexp.MustCompile(`^From \S* *(Mon|Tue|Wed|Thu|Fri|Sat|Sun) ` +
 // senderOf takes the sender out of "From SENDER DATE".
 func senderOf(fromLine string) string {
 	sender, _, _ := strings.Cut(strings.TrimPrefix(fromLine, "From "), " ")
-	if strings.EqualFold(sender, "MAILER-DAEMON") {
-		return ""
-	}
 	return sender
 }
 

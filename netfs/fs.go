@@ -4,14 +4,15 @@ import (
 	"context"
 	"io"
 	"io/fs"
+	"strings"
 	"time"
 )
 
 // FS is one directory tree on a shared file system. One call is one operation
 // that the simulator can interleave, fail or lose.
 //
-// Names are slash-separated, relative and clean ([fs.ValidPath]); "." names
-// the root. No call follows a symbolic link in the last component, and none
+// Names are slash-separated, relative and clean ([ValidPath]); "." names the
+// root. No call follows a symbolic link in the last component, and none
 // leaves the root through one. Calls may be made from several goroutines.
 //
 // Errors wrap the errno in an [*fs.PathError] or [*os.LinkError], so
@@ -94,4 +95,18 @@ type Stamp struct {
 // Stamp returns the comparable part of i.
 func (i Info) Stamp() Stamp {
 	return Stamp{i.Mtime.UnixNano(), i.Ctime.UnixNano(), i.Size, i.Nlink}
+}
+
+// ValidPath reports whether name can be given to an [FS]. It is fs.ValidPath
+// without the demand for UTF-8: other programs' files have names in any bytes.
+func ValidPath(name string) bool {
+	if name == "." {
+		return true
+	}
+	for part := range strings.SplitSeq(name, "/") {
+		if part == "" || part == "." || part == ".." || strings.IndexByte(part, 0) >= 0 {
+			return false
+		}
+	}
+	return true
 }

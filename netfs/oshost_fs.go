@@ -113,7 +113,7 @@ func (o *osFS) at(ctx context.Context, name string, call func(dir int, leaf stri
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if !fs.ValidPath(name) {
+	if !ValidPath(name) {
 		return fs.ErrInvalid
 	}
 	parent, leaf := path.Split(name)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"syscall"
 )
 
 // Finding is one thing that check noticed.
@@ -25,6 +26,9 @@ func (f Finding) String() string { return f.Where + ": " + f.Text }
 // looking; damage is a finding.
 func (b *Box) Check(ctx context.Context) ([]Finding, error) {
 	c := &checker{box: b, state: newState()}
+	if !c.dirs(ctx) {
+		return c.found, nil
+	}
 	err := c.log(ctx)
 	if err == nil {
 		err = c.files(ctx)
@@ -57,6 +61,20 @@ func (c *checker) wrong(where, format string, args ...any) {
 
 func (c *checker) note(where, format string, args ...any) {
 	c.found = append(c.found, Finding{false, where, fmt.Sprintf(format, args...)})
+}
+
+// dirs looks for directories that are something else, such as a link that
+// somebody planted; nothing behind one is looked at.
+func (c *checker) dirs(ctx context.Context) bool {
+	whole := true
+	for _, d := range mailboxDirs() {
+		i, err := c.box.fs.Stat(ctx, d)
+		if err == nil && !i.Mode.IsDir() || errors.Is(err, syscall.ENOTDIR) {
+			c.wrong(d, "it is not a directory; remove it, the next user makes a new one")
+			whole = false
+		}
+	}
+	return whole
 }
 
 // log reads every slot, not only as many as the tails make necessary.

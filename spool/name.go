@@ -38,22 +38,6 @@ func splitName(file string) (base, letters string, ok bool) {
 	return base, letters, len(base) <= 255
 }
 
-// sizeInName reads ",S=n" of a base name; -1 if there is none.
-func sizeInName(base string) int64 { return numberInName(base, ",S=") }
-
-func numberInName(base, key string) int64 {
-	_, after, ok := strings.Cut(base, key)
-	if !ok {
-		return -1
-	}
-	digits, _, _ := strings.Cut(after, ",")
-	n, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil || n < 0 {
-		return -1
-	}
-	return n
-}
-
 // timeInName reads the seconds that a Maildir name begins with.
 func timeInName(base string) (time.Time, bool) {
 	digits, _, ok := strings.Cut(base, ".")
@@ -128,10 +112,4 @@ func folderDir(name string) (string, error) {
 		return "", fmt.Errorf("folder %q: %w: a dot stands between two names", name, ErrBadName)
 	}
 	return "." + name, nil
-}
-
-// ownName tells whether a base name has the form that newBase gives.
-func ownName(base string) bool {
-	f := strings.SplitN(base, ".", 3)
-	return len(f) == 3 && len(f[1]) == netfs.TokenLen && strings.Trim(f[1], "abcdefghijklmnopqrstuvwxyz234567") == ""
 }

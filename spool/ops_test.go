@@ -129,14 +129,6 @@ func TestNames(t *testing.T) {
 			t.Errorf("%q was taken for a message", file)
 		}
 	}
-	if n := sizeInName("1.a.h,S=12,W=13"); n != 12 {
-		t.Errorf("size %d, want 12", n)
-	}
-	for _, base := range []string{"1.a.h", "1.a.h,S=", "1.a.h,S=x", "1.a.h,S=-1", "1.a.h,S=99999999999999999999"} {
-		if n := sizeInName(base); n != -1 {
-			t.Errorf("%s: size %d, want none", base, n)
-		}
-	}
 	if when, ok := timeInName("1700000000.x"); !ok || !when.Equal(time.Unix(1700000000, 0)) {
 		t.Errorf("time %v", when)
 	}

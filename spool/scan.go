@@ -151,17 +151,12 @@ func (m *Mailbox) unknown(ctx context.Context) ([]*Message, error) {
 	return found, nil
 }
 
-// describe makes a message of a file. A name of Bobbin's own tells all; for
-// others the server is asked. It returns nil for what is no message: a link,
-// a directory, a file that has just been moved.
+// describe makes a message of a file. It returns nil for what is no message: a
+// link, a directory, a file that has just been moved.
 func (m *Mailbox) describe(ctx context.Context, base string, p place) (*Message, error) {
 	_, letters, _ := splitName(p.file)
-	msg := &Message{Name: base, Size: sizeInName(base)}
+	msg := &Message{Name: base}
 	msg.Flags, _ = flagsOf(letters)
-	if when, ok := timeInName(base); ok && msg.Size >= 0 && ownName(base) {
-		msg.Date = when
-		return msg, nil
-	}
 	i, err := m.box.fs.Stat(ctx, p.dir+"/"+p.file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,7 +64,12 @@ func (a *app) parse(words []string) (invocation, error) {
 			return p.inv, err
 		}
 	}
-	if p.inv.help || p.inv.version {
+	asked := p.inv.help || p.inv.version
+	if asked && a.notes[p.inv.command()].MTA && len(p.inv.args) > 0 {
+		// A help text and success would look like a delivery.
+		return p.inv, exitWith(exitTempFail, errors.New("help was asked for among the names of users: write -- before the first of them"))
+	}
+	if asked {
 		return p.inv, nil
 	}
 	return p.inv, p.finish()

@@ -54,8 +54,11 @@ func (a *app) check(c *cli.Context) error {
 		users = []string{c.String("user")}
 	} else {
 		found, err := s.CheckAccounts(c.Context)
-		if err != nil {
+		if err != nil && c.Context.Err() != nil {
 			return err
+		}
+		if err != nil {
+			found = append(found, spool.Finding{Wrong: true, Where: "accounts", Text: "they cannot be checked: " + err.Error()})
 		}
 		add("", found)
 		if users, err = s.Users(c.Context); err != nil {

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/bobbinmail/bobbin/delivery"
+	"github.com/bobbinmail/bobbin/spool"
 )
 
 func (a *app) deliverCommand() *cli.Command {
@@ -46,14 +48,17 @@ func (a *app) deliver(c *cli.Context) error {
 		return err
 	}
 	err = delivery.Deliver(c.Context, s, delivery.Envelope{
-		Sender:  strings.Trim(c.String("sender"), "<>"),
-		Users:   c.Args().Slice(),
-		Folder:  c.String("folder"),
-		QueueID: c.String("queue-id"),
+		Sender:        strings.Trim(c.String("sender"), "<>"),
+		SenderUnknown: !c.IsSet("sender"),
+		Users:         c.Args().Slice(),
+		Folder:        c.String("folder"),
+		QueueID:       c.String("queue-id"),
 	}, a.env.Stdin)
-	if err != nil && c.NArg() > 1 {
+	_, badUser := spool.CleanUser(c.Args().First())
+	if err != nil && (c.NArg() > 1 || errors.Is(err, spool.ErrBadName) && badUser == nil) {
 		// One exit code goes for all: nobody's mail is given back because
-		// another user is unknown.
+		// another user is unknown, nor because the command line has a folder or
+		// a sender that cannot be.
 		return exitWith(exitTempFail, err)
 	}
 	return err

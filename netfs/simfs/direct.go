@@ -14,7 +14,7 @@ import (
 
 // at finds the directory that holds name.
 func (s *Server) at(name string) (*inode, string, error) {
-	if !fs.ValidPath(name) {
+	if !netfs.ValidPath(name) {
 		return nil, "", fs.ErrInvalid
 	}
 	dir, leaf := split(name)

@@ -134,7 +134,7 @@ func (t *tree) call(ctx context.Context, c call) (result, error) {
 	switch {
 	case t.closed.Load():
 		err = fs.ErrClosed
-	case !fs.ValidPath(c.name):
+	case !netfs.ValidPath(c.name):
 		err = fs.ErrInvalid
 	default:
 		c.p, c.tree, c.lane = t.p, t, laneOf(ctx)
@@ -193,7 +193,7 @@ func (t *tree) Symlink(ctx context.Context, target, name string) error {
 // two sends a call with two names.
 func (t *tree) two(ctx context.Context, o op, oldname, newname string) error {
 	err := fs.ErrInvalid
-	if fs.ValidPath(newname) {
+	if netfs.ValidPath(newname) {
 		_, err = t.call(ctx, call{op: o, name: oldname, arg: newname})
 	}
 	if err == nil || err == ErrDead {
