@@ -24,6 +24,9 @@ type reader struct {
 func newReader(r io.Reader) (*reader, error) {
 	head, err := io.ReadAll(io.LimitReader(r, headMax))
 	in := &reader{head: head, rest: r}
+	if len(head) < headMax {
+		in.rest = nil
+	}
 	line, after, ok := bytes.Cut(in.head, []byte("\n"))
 	if ok && len(line) < 1000 && fromLine.Match(line) {
 		in.fromLine, in.head = strings.TrimRight(string(line), "\r"), after

@@ -167,6 +167,29 @@ func TestForeignChanges(t *testing.T) {
 	checkClean(t, b)
 }
 
+// mutt leaves mail that is flagged and not read in new, with flags at the end
+// of its name.
+func TestForeignFlagsInNew(t *testing.T) {
+	s, dir := newSpool(t, spool.InitOptions{})
+	b := inbox(t, s)
+	name := filepath.Join(dir, "users/alice/new", mustPut(t, b, "Subject: x\n\n"))
+	m := open(t, b)
+	for _, step := range []struct {
+		from, to string
+		want     spool.Flags
+	}{{name, name + ":2,F", spool.Flagged}, {name + ":2,F", name + ":2,", 0}} {
+		if err := os.Rename(step.from, step.to); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if msg, err := m.Message(1); err != nil || msg.Flags != step.want {
+			t.Errorf("%s: %+v, %v; want %v", step.to, msg, err, step.want.Words())
+		}
+	}
+}
+
 func TestForeignRemoval(t *testing.T) {
 	s, dir := newSpool(t, spool.InitOptions{})
 	b := inbox(t, s)

@@ -145,6 +145,10 @@ func (c *checker) file(ctx context.Context, dir, name string, seen map[string]st
 		return nil // moved on while we looked
 	case err != nil:
 		return err
+	case !i.Mode.IsRegular() && c.state.named(base) != nil:
+		seen[base] = where
+		c.wrong(where, "the file of UID %d has become something else", c.state.byName[base])
+		return nil
 	case !i.Mode.IsRegular():
 		c.note(where, "it is not a regular file and is ignored")
 		return nil

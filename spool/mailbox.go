@@ -48,6 +48,13 @@ type place struct {
 	twice     bool // another file has the same base name
 }
 
+// tells reports whether the name says anything about flags: in new only if it
+// has them at the end, which mutt does to flagged mail that is not read.
+func (p place) tells() bool {
+	base, _, _ := splitName(p.file)
+	return p.dir == "cur" || base != p.file
+}
+
 // flags are those in the file's name.
 func (p place) flags() Flags {
 	_, letters, _ := splitName(p.file)

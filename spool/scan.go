@@ -211,9 +211,8 @@ func (m *Mailbox) foreignFlags() []foreignFlag {
 	defer m.mu.RUnlock()
 	var out []foreignFlag
 	for base, p := range m.files {
-		// A file in new has no flags to tell of, and of two names for one
-		// message neither is believed.
-		if msg := m.state.named(base); msg != nil && p.dir == "cur" && !p.twice && msg.foreign(p.flags()) {
+		// Of two names for one message neither is believed.
+		if msg := m.state.named(base); msg != nil && p.tells() && !p.twice && msg.foreign(p.flags()) {
 			out = append(out, foreignFlag{msg.UID, p.flags()})
 		}
 	}

@@ -413,17 +413,24 @@ func TestLinkedDirectories(t *testing.T) {
 	}
 }
 
-// TestPlantedFiles: what is no regular file is no message, whatever its name,
-// and keeps nobody from the messages beside it.
+// TestPlantedFiles: what is no regular file is no message, whatever its name
+// and though a message had it before, and keeps nobody from the messages
+// beside it.
 func TestPlantedFiles(t *testing.T) {
 	for _, kind := range []string{"link outside", "link to bob", "link to nothing", "FIFO", "directory", "full directory"} {
-		for _, name := range []string{"new/plain", "cur/plain:2,S", "new/1700000000.%s.x,S=1,W=1", "cur/1700000000.%s.x,S=1,W=1:2,S"} {
+		for _, name := range []string{"known", "new/plain", "cur/plain:2,S", "new/1700000000.%s.x,S=1,W=1", "cur/1700000000.%s.x,S=1,W=1:2,S"} {
 			t.Run(kind+"/"+strings.Replace(name, "%s", "own", 1), func(t *testing.T) {
 				r, outside := newRig(t), newRig(t)
 				outside.mail("bob", "Subject: "+secret+"\n\n"+secret+"\n")
 				r.mail("bob", "Subject: "+secret+"\n\n"+secret+"\n")
+				r.mail("alice", "Subject: replaced\n\n")
+				known := r.path("users/alice/new/*")
 				r.mail("alice", "Subject: kept\n\n")
 				name := filepath.Join(r.dir, "users/alice", strings.Replace(name, "%s", strings.Repeat("a", netfs.TokenLen), 1))
+				if strings.HasSuffix(name, "known") {
+					name = known
+					r.do(os.Remove(name))
+				}
 				r.do(map[string]func() error{
 					"link outside":    func() error { return os.Symlink(outside.path("users/bob/new/*"), name) },
 					"link to bob":     func() error { return os.Symlink("../../bob/new/"+filepath.Base(r.path("users/bob/new/*")), name) },
