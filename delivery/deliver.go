@@ -73,8 +73,8 @@ func Deliver(ctx context.Context, s *spool.Spool, e Envelope, body io.Reader) er
 	if strings.EqualFold(d.envelope.Sender, "MAILER-DAEMON") {
 		d.envelope.Sender = ""
 	}
-	if strings.IndexFunc(d.envelope.Sender, unicode.IsControl) >= 0 {
-		return fmt.Errorf("sender %q: %w: it has control characters", d.envelope.Sender, spool.ErrBadName)
+	if strings.IndexFunc(d.envelope.Sender, unicode.IsControl) >= 0 || strings.ContainsAny(d.envelope.Sender, "<>") {
+		return fmt.Errorf("sender %q: %w: no control characters, no < and >", d.envelope.Sender, spool.ErrBadName)
 	}
 	if err := d.loop(message.Header(in.head)); err != nil {
 		return err

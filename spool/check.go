@@ -180,6 +180,12 @@ func (s *Spool) CheckAccounts(ctx context.Context) ([]Finding, error) {
 		return nil, fmt.Errorf("accounts: %w", err)
 	}
 	var out []Finding
+	for _, dir := range []string{usersDir, trashDir} {
+		i, err := s.Host.Share.Stat(ctx, dir)
+		if err == nil && !i.Mode.IsDir() {
+			out = append(out, Finding{true, dir, "it is not a directory"})
+		}
+	}
 	for _, f := range faults {
 		out = append(out, Finding{!f.Litter, f.Name, f.Err.Error()})
 	}

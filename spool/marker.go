@@ -147,6 +147,15 @@ func mostlyEmpty(ctx context.Context, f netfs.FS) error {
 			return fmt.Errorf("%w: the directory is not empty, it has %q", ErrExists, n)
 		}
 	}
+	for _, dir := range []string{usersDir, trashDir, accountsDir + "/g.1"} {
+		left, err := f.ReadDir(ctx, dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if len(left) > 0 {
+			return fmt.Errorf("%w: the directory is a spool that lost its %s: restore that file, %s has %q", ErrExists, markerName, dir, left[0])
+		}
+	}
 	return nil
 }
 

@@ -209,3 +209,18 @@ func TestWritable(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestResolve(t *testing.T) {
+	for text, want := range map[string]string{"*": "7", "3,*": "3,7", "12-*": "12-*", "7,*": "7", "1-*": "1-*"} {
+		set, err := ParseUIDSet(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := set.Resolve(7).String(); got != want {
+			t.Errorf("%s resolves to %s, want %s", text, got, want)
+		}
+		if set.String() != text {
+			t.Errorf("%s is written as %s", text, set)
+		}
+	}
+}

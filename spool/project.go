@@ -96,9 +96,9 @@ func (m *Mailbox) Project(ctx context.Context) error {
 	_, oerr := m.project(ctx, others.first(stepIn), false)
 	if now := m.box.spool.Host.Boot(); len(mine.expunge) > 0 && now >= m.nextSweep {
 		m.nextSweep = now + keepGone
-		err = errors.Join(err, m.sweep(ctx))
+		err = several([]error{err, m.sweep(ctx)})
 	}
-	return m.box.wrap(errors.Join(err, oerr))
+	return m.box.wrap(several([]error{err, oerr}))
 }
 
 // first returns a part of b that has at most n files.
@@ -135,7 +135,19 @@ func (m *Mailbox) project(ctx context.Context, work backlog, insist bool) (left 
 			left.expunge[name] = true
 		}
 	}
-	return left, errors.Join(errs...)
+	return left, several(errs)
+}
+
+// several makes one line of the errors of many files: the first speaks for all.
+func several(errs []error) error {
+	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+	switch len(errs) {
+	case 0:
+		return nil
+	case 1:
+		return errs[0]
+	}
+	return fmt.Errorf("%w (and %d more)", errs[0], len(errs)-1)
 }
 
 func sorted[K uint32 | string](set map[K]bool) []K {
@@ -232,6 +244,7 @@ func (m *Mailbox) sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for _, n := range names[:min(len(names), sweepMax)] {
 		i, err := m.box.fs.Stat(ctx, goneDir+"/"+n)
 		if errors.Is(err, fs.ErrNotExist) || err == nil && dir.Mtime.Sub(i.Ctime) < keepGone {
@@ -240,11 +253,9 @@ func (m *Mailbox) sweep(ctx context.Context) error {
 		if err == nil {
 			err = netfs.Unlink(ctx, m.box.spool.Host, m.box.fs, goneDir+"/"+n)
 		}
-		if err != nil {
-			return err
-		}
+		errs = append(errs, err)
 	}
-	return nil
+	return several(errs)
 }
 
 // note remembers where a file went.

@@ -136,38 +136,42 @@ func (m *Mailbox) unknown(ctx context.Context) ([]*Message, error) {
 	}
 	slices.Sort(bases)
 	found := make([]*Message, 0, len(bases))
+	written := make(map[*Message]time.Time, len(bases))
 	for _, base := range bases {
-		msg, err := m.describe(ctx, base, names[base])
+		msg, when, err := m.describe(ctx, base, names[base])
 		if err != nil {
 			return nil, err
 		}
 		if msg != nil {
 			found = append(found, msg)
+			written[msg] = when
 		}
 	}
+	// Within a second the server's time of the file tells more than the token.
 	slices.SortStableFunc(found, func(a, b *Message) int {
-		return cmp.Or(a.Date.Compare(b.Date), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(a.Date.Unix(), b.Date.Unix()), written[a].Compare(written[b]), cmp.Compare(a.Name, b.Name))
 	})
 	return found, nil
 }
 
-// describe makes a message of a file. It returns nil for what is no message: a
-// link, a directory, a file that has just been moved.
-func (m *Mailbox) describe(ctx context.Context, base string, p place) (*Message, error) {
+// describe makes a message of a file and tells when it was written. It returns
+// nil for what is no message: a link, a directory, a file that has just been
+// moved.
+func (m *Mailbox) describe(ctx context.Context, base string, p place) (*Message, time.Time, error) {
 	_, letters, _ := splitName(p.file)
 	msg := &Message{Name: base}
 	msg.Flags, _ = flagsOf(letters)
 	i, err := m.box.fs.Stat(ctx, p.dir+"/"+p.file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, nil
+		return nil, time.Time{}, nil
 	case err != nil:
-		return nil, err
+		return nil, time.Time{}, err
 	case !i.Mode.IsRegular():
-		return nil, nil
+		return nil, time.Time{}, nil
 	}
 	msg.Size, msg.Date = i.Size, dateOf(base, i)
-	return msg, nil
+	return msg, i.Mtime, nil
 }
 
 // takeOver commits what the listings tell: UIDs for new messages, in their

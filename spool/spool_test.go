@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/bobbinmail/bobbin/netfs"
 	"github.com/bobbinmail/bobbin/spool"
@@ -214,4 +215,23 @@ func TestManyRecordsAndPayload(t *testing.T) {
 		t.Errorf("read %d slots for %d records: the tails are not used (%v)", slots, m.ModSeq(), used)
 	}
 	checkClean(t, b)
+}
+
+// Mail that arrives within one second keeps its order, where the file system's
+// times tell.
+func TestOrderWithinASecond(t *testing.T) {
+	s, _ := newSpool(t, spool.InitOptions{})
+	b := inbox(t, s)
+	var names []string
+	for range 20 {
+		names = append(names, mustPut(t, b, "Subject: x\n\n"))
+		if err := s.Host.Sleep(t.Context(), 20*time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, msg := range open(t, b).Messages() {
+		if msg.Name != names[i] {
+			t.Errorf("UID %d is %s, want %s", msg.UID, msg.Name, names[i])
+		}
+	}
 }

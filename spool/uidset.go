@@ -72,6 +72,18 @@ func (s UIDSet) normal() UIDSet {
 	return out
 }
 
+// Resolve returns the set with "*" alone standing for last, the highest UID in
+// use. In a range "*" goes on to mean everything from there on.
+func (s UIDSet) Resolve(last uint32) UIDSet {
+	out := slices.Clone(s)
+	for i, r := range out {
+		if r.First == maxUID {
+			out[i] = UIDRange{last, last}
+		}
+	}
+	return out.normal()
+}
+
 // Contains reports whether uid is in the set.
 func (s UIDSet) Contains(uid uint32) bool {
 	_, ok := slices.BinarySearchFunc(s, uid, func(r UIDRange, u uint32) int {
@@ -92,6 +104,10 @@ func (s UIDSet) String() string {
 	for i, r := range s {
 		if i > 0 {
 			b.WriteByte(',')
+		}
+		if r.First == maxUID {
+			b.WriteByte('*')
+			continue
 		}
 		b.WriteString(strconv.FormatUint(uint64(r.First), 10))
 		if r.Last != r.First {

@@ -459,7 +459,7 @@ func TestPlantedFiles(t *testing.T) {
 func TestOddNames(t *testing.T) {
 	for _, name := range []string{
 		"a\nb", "\n", "a\x1b[31mb", "a\x07", "a\u009bb", "a\u202eb", "a\xffb", "\x9b", "a b | =% x", "%0A", ":", ":2,", "=", "-x", "ü", "a\\b",
-		strings.Repeat("x", 255), "1700000000", "-1.x.y", "1.x,S=-5", "1.x,S=99999999999999999999", "..x"[1:] + "\x1b",
+		strings.Repeat("x", 255), "1700000000", "-1.x.y", "1.x,S=-5", "1.x,S=99999999999999999999", ".x\x1b", "1." + strings.Repeat("a", netfs.TokenLen) + ".x,S=1,W=1",
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)

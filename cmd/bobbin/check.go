@@ -67,6 +67,9 @@ func (a *app) check(c *cli.Context) error {
 	}
 	for _, u := range users {
 		found, err := checkBox(c, s, u)
+		if errors.Is(err, spool.ErrNoFolder) && !c.IsSet("user") {
+			continue // not everybody has it
+		}
 		add(u, found)
 		if err != nil && (c.IsSet("user") || c.Context.Err() != nil) {
 			return err

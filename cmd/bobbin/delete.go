@@ -37,7 +37,8 @@ func (a *app) delete(c *cli.Context) error {
 		return err
 	}
 	return a.withMailbox(c, func(m *spool.Mailbox) error {
-		if err := someExist(m, set); err != nil {
+		set, err := existing(m, set)
+		if err != nil {
 			return err
 		}
 		if c.Bool("expunge") {

@@ -49,7 +49,8 @@ func (a *app) flag(c *cli.Context) error {
 		return err
 	}
 	return a.withMailbox(c, func(m *spool.Mailbox) error {
-		if err := someExist(m, set); err != nil {
+		set, err := existing(m, set)
+		if err != nil {
 			return err
 		}
 		changed, err := m.SetFlags(c.Context, set, change)
@@ -60,14 +61,19 @@ func (a *app) flag(c *cli.Context) error {
 	})
 }
 
-// someExist makes a request for nothing an error: somebody mistyped.
-func someExist(m *spool.Mailbox, set spool.UIDSet) error {
-	for _, msg := range m.Messages() {
+// existing resolves "*" and makes a request for nothing an error: somebody
+// mistyped.
+func existing(m *spool.Mailbox, set spool.UIDSet) (spool.UIDSet, error) {
+	all := m.Messages()
+	if len(all) > 0 {
+		set = set.Resolve(all[len(all)-1].UID)
+	}
+	for _, msg := range all {
 		if set.Contains(msg.UID) {
-			return nil
+			return set, nil
 		}
 	}
-	return fmt.Errorf("UIDs %s: %w", set, spool.ErrNoMessage)
+	return nil, fmt.Errorf("UIDs %s: %w", set, spool.ErrNoMessage)
 }
 
 // report prints which messages a command worked on, if it was asked to.

@@ -86,17 +86,21 @@ func (a *app) listMessages(c *cli.Context) error {
 func (a *app) listLine(msg *spool.Message, e listEntry) error {
 	day := msg.Date.Format(time.DateOnly)
 	_, err := fmt.Fprintf(a.out, "%6d  %-6s  %s  %s  %s\n", e.UID, msg.Flags.Letters(), day,
-		column(readers.SafeLine(e.From), 28), readers.SafeLine(e.Subject))
+		column(readers.SafeLine(e.From), 28), cut(readers.SafeLine(e.Subject), 200))
 	return err
+}
+
+// cut shortens s to at most width characters.
+func cut(s string, width int) string {
+	if r := []rune(s); len(r) > width {
+		return string(r[:width-1]) + "…"
+	}
+	return s
 }
 
 // column fits s into exactly width characters.
 func column(s string, width int) string {
-	r := []rune(s)
-	if len(r) > width {
-		return string(r[:width-1]) + "…"
-	}
-	return fmt.Sprintf("%-*s", width, s)
+	return fmt.Sprintf("%-*s", width, cut(s, width))
 }
 
 const (
