@@ -164,6 +164,24 @@ func TestPutUnreadable(t *testing.T) {
 	}
 }
 
+// blindFS says EEXIST to every put and ENOENT to every look.
+type blindFS struct{ netfs.FS }
+
+func (blindFS) Symlink(context.Context, string, string) error { return syscall.EEXIST }
+
+func (blindFS) Readlink(context.Context, string) (string, error) { return "", syscall.ENOENT }
+
+// A name that exists and cannot be seen may be our own.
+func TestPutUnseen(t *testing.T) {
+	h, _ := newHost(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err := netfs.ViaSymlink.Put(ctx, h, blindFS{h.Share}, "slot", "data")
+	if !errors.Is(err, netfs.ErrUncertain) || errors.Is(err, fs.ErrExist) {
+		t.Errorf("got %v, want ErrUncertain and not fs.ErrExist", err)
+	}
+}
+
 func TestMoveVanished(t *testing.T) {
 	h, _ := newHost(t)
 	if err := netfs.Move(t.Context(), h, h.Share, "a", "b"); !errors.Is(err, netfs.ErrVanished) {

@@ -81,8 +81,11 @@ func (w Way) Get(ctx context.Context, f FS, name string) (string, error) {
 // H12). What we do: after every error the name is read and compared, and the
 // same record is tried again, never another one.
 func (w Way) Put(ctx context.Context, h *Host, f FS, name, data string) (string, error) {
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
 	p := &put{way: w, h: h, f: f, name: name, data: data}
-	defer p.clean(ctx)
+	defer p.clean(context.WithoutCancel(ctx))
 	doubt := false
 	start := h.Boot()
 	for try := 0; ; try++ {
@@ -90,7 +93,6 @@ func (w Way) Put(ctx context.Context, h *Host, f FS, name, data string) (string,
 		if err == nil {
 			return "", p.done(ctx)
 		}
-		exists := errors.Is(err, fs.ErrExist)
 		got, gerr := w.Get(ctx, f, name)
 		switch {
 		case gerr == nil && got == data:
@@ -103,7 +105,9 @@ func (w Way) Put(ctx context.Context, h *Host, f FS, name, data string) (string,
 		absent := errors.Is(gerr, fs.ErrNotExist)
 		final := hopeless(ctx, err) || h.Boot()-start > patience ||
 			errors.Is(err, fs.ErrPermission) && try >= 4
-		doubt = doubt || !absent || !(exists || refused(err) ||
+		// "It exists" and "it is not there" may both speak of our own record: a
+		// lost reply and a name cache that is behind.
+		doubt = doubt || !absent || !(refused(err) ||
 			errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission))
 		switch {
 		case final && !doubt:
