@@ -114,14 +114,15 @@ func TestInitFindsRecordMax(t *testing.T) {
 	}
 }
 
-// Only a user whom the accounts do not know is unknown: mail for him bounces.
-func TestWhyNot(t *testing.T) {
+// withAlice makes a spool with one user.
+func withAlice(t *testing.T) (*Spool, *Accounts, string) {
+	t.Helper()
 	dir := t.TempDir()
 	h, err := netfs.OpenHost(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer h.Share.Close()
+	t.Cleanup(func() { _ = h.Share.Close() })
 	s, err := Init(t.Context(), h, InitOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -133,6 +134,12 @@ func TestWhyNot(t *testing.T) {
 	if err := a.Add(t.Context(), "alice", nil); err != nil {
 		t.Fatal(err)
 	}
+	return s, a, dir
+}
+
+// Only a user whom the accounts do not know is unknown: mail for him bounces.
+func TestWhyNot(t *testing.T) {
+	s, _, dir := withAlice(t)
 	if _, err := s.Box(t.Context(), "bob", Inbox); !errors.Is(err, ErrNoUser) {
 		t.Errorf("an unknown user: %v", err)
 	}
@@ -145,9 +152,11 @@ func TestWhyNot(t *testing.T) {
 	if err := os.Rename(filepath.Join(dir, "users"), filepath.Join(dir, "gone")); err != nil {
 		t.Fatal(err)
 	}
-	if s.Host, err = netfs.OpenHost(dir); err != nil {
+	fresh, err := netfs.OpenHost(dir)
+	if err != nil {
 		t.Fatal(err)
 	}
+	s.Host = fresh
 	defer s.Host.Share.Close()
 	if _, err := s.Box(t.Context(), "bob", Inbox); err == nil || errors.Is(err, ErrNoUser) {
 		t.Errorf("without users/: %v", err)
@@ -156,23 +165,7 @@ func TestWhyNot(t *testing.T) {
 
 // A delete that is broken off does not leave mail for the next of the name.
 func TestDeleteBrokenOff(t *testing.T) {
-	dir := t.TempDir()
-	h, err := netfs.OpenHost(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer h.Share.Close()
-	s, err := Init(t.Context(), h, InitOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := s.Accounts(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := a.Add(t.Context(), "alice", nil); err != nil {
-		t.Fatal(err)
-	}
+	_, a, dir := withAlice(t)
 	if err := errors.Join(os.Remove(filepath.Join(dir, "trash")), os.WriteFile(filepath.Join(dir, "trash"), nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
