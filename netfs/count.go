@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 )
 
@@ -96,15 +97,50 @@ func (c Counts) String() string {
 
 // Counted returns f with its operations counted in ops. What counts as one
 // operation is what an NFSv4.1 server with warm names would see: a name read
-// as a link 2, a directory's fsync 1 only where the profile says that it is
+// as a link 2, or 0 right after a stat if it is one of the last few this client
+// read or made and still the same, a directory's fsync 1 only where the profile says that it is
 // sent, a file's writes 1 per sync up to 1 MiB and 1 more for each further
 // 128 KiB, reads 1 per 128 KiB.
-func Counted(f FS, ops *Ops, p Profile) FS { return &countedFS{f, ops, p.DirSync} }
+func Counted(f FS, ops *Ops, p Profile) FS { return &countedFS{FS: f, ops: ops, dirSync: p.DirSync} }
 
 type countedFS struct {
 	FS
 	ops     *Ops
 	dirSync bool
+	links   linkCache
+}
+
+// linkCache is what a client's kernel remembers of links: the targets it read
+// or made, which count as long as a stat finds the link to be the same.
+type linkCache struct {
+	mu    sync.Mutex
+	known [8]struct{ name, target string }
+	next  int
+	stat  string // the name asked for last
+}
+
+func (c *linkCache) stated(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stat = name
+}
+
+// has remembers a target and tells whether it needed no request.
+func (c *linkCache) has(name, target string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	fresh := c.stat == name
+	c.stat = ""
+	for i := range c.known {
+		if k := &c.known[i]; k.name == name {
+			same := k.target == target
+			k.target = target
+			return fresh && same
+		}
+	}
+	c.known[c.next] = struct{ name, target string }{name, target}
+	c.next = (c.next + 1) % len(c.known)
+	return false
 }
 
 func (c *countedFS) Create(ctx context.Context, name string, perm fs.FileMode) (File, error) {
@@ -131,7 +167,11 @@ func (c *countedFS) file(f File, err error) (File, error) {
 
 func (c *countedFS) Stat(ctx context.Context, name string) (Info, error) {
 	c.ops.add(OpGetattr, 1)
-	return c.FS.Stat(ctx, name)
+	i, err := c.FS.Stat(ctx, name)
+	if err == nil && i.Mode&fs.ModeSymlink != 0 {
+		c.links.stated(name)
+	}
+	return i, err
 }
 
 func (c *countedFS) ReadDir(ctx context.Context, name string) ([]string, error) {
@@ -146,6 +186,9 @@ func (c *countedFS) ReadDir(ctx context.Context, name string) ([]string, error) 
 
 func (c *countedFS) Readlink(ctx context.Context, name string) (string, error) {
 	s, err := c.FS.Readlink(ctx, name)
+	if err == nil && c.links.has(name, s) {
+		return s, nil
+	}
 	c.ops.add(OpLookup, 1)
 	if !errors.Is(err, fs.ErrNotExist) {
 		c.ops.add(OpReadlink, 1)
@@ -155,7 +198,11 @@ func (c *countedFS) Readlink(ctx context.Context, name string) (string, error) {
 
 func (c *countedFS) Symlink(ctx context.Context, target, name string) error {
 	c.ops.add(OpSymlink, 1)
-	return c.FS.Symlink(ctx, target, name)
+	err := c.FS.Symlink(ctx, target, name)
+	if err == nil {
+		c.links.has(name, target)
+	}
+	return err
 }
 
 func (c *countedFS) Link(ctx context.Context, oldname, newname string) error {
@@ -191,7 +238,7 @@ func (c *countedFS) Sub(ctx context.Context, name string) (FS, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &countedFS{f, c.ops, c.dirSync}, nil
+	return &countedFS{FS: f, ops: c.ops, dirSync: c.dirSync}, nil
 }
 
 // countedFile counts reads when their 128 KiB is first touched and writes

@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"encoding/base64"
@@ -39,11 +40,38 @@ const (
 // Accounts follows the accounts' log to its end.
 func (s *Spool) Accounts(ctx context.Context) (*Accounts, error) {
 	a := &Accounts{spool: s, hash: map[string]string{}}
-	a.log = s.log(s.Host.Share, accountsDir, a.apply, nil)
+	a.log = s.log(s.Host.Share, accountsDir, a.machine())
 	if _, err := a.log.Refresh(ctx); err != nil {
 		return nil, fmt.Errorf("accounts: %w", err)
 	}
 	return a, nil
+}
+
+func (a *Accounts) machine() machine {
+	return machine{apply: a.apply, snapshot: a.snapshot, load: a.load}
+}
+
+// snapshot writes a line for each account: its operation.
+func (a *Accounts) snapshot(uint64) ([]byte, uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.newer != nil {
+		return nil, 0
+	}
+	b := []byte{}
+	for _, n := range a.names() {
+		b = append(b, accountOp(n, cmp.Or(a.hash[n], "-"))+"\n"...)
+	}
+	return b, 0
+}
+
+func (a *Accounts) load(text []byte) error {
+	if text == nil {
+		a.mu.Lock()
+		a.hash, a.newer = map[string]string{}, nil
+		a.mu.Unlock()
+	}
+	return a.apply(&commitlog.Record{Ops: strings.Fields(string(text))})
 }
 
 func (a *Accounts) apply(r *commitlog.Record) error {
@@ -79,6 +107,10 @@ func (a *Accounts) apply(r *commitlog.Record) error {
 func (a *Accounts) Names() []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	return a.names()
+}
+
+func (a *Accounts) names() []string {
 	names := make([]string, 0, len(a.hash))
 	for n := range a.hash {
 		names = append(names, n)

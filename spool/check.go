@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"slices"
 	"syscall"
+
+	"github.com/bobbinmail/bobbin/spool/commitlog"
 )
 
 // Finding is one thing that check noticed.
@@ -79,7 +81,11 @@ func (c *checker) dirs(ctx context.Context) bool {
 
 // log reads every slot, not only as many as the tails make necessary.
 func (c *checker) log(ctx context.Context) error {
-	l := c.box.spool.log(c.box.fs, logDir, c.state.apply, nil)
+	l := c.box.spool.log(c.box.fs, logDir, machine{
+		apply:    func(r *commitlog.Record) error { return c.state.apply(r) },
+		snapshot: func(since uint64) ([]byte, uint64) { return c.state.snapshot(since), since },
+		load:     func(text []byte) error { return loadInto(&c.state, text) },
+	})
 	faults, err := l.Verify(ctx)
 	if errors.Is(err, fs.ErrNotExist) {
 		c.note(logDir, "there is no log yet; the first reader makes it")
@@ -147,7 +153,7 @@ func (c *checker) file(ctx context.Context, dir, name string, seen map[string]st
 		return err
 	case !i.Mode.IsRegular() && c.state.named(base) != nil:
 		seen[base] = where
-		c.wrong(where, "the file of UID %d has become something else", c.state.byName[base])
+		c.wrong(where, "the file of UID %d has become something else", c.state.named(base).UID)
 		return nil
 	case !i.Mode.IsRegular():
 		c.note(where, "it is not a regular file and is ignored")
@@ -157,16 +163,15 @@ func (c *checker) file(ctx context.Context, dir, name string, seen map[string]st
 		c.note(where, "the same message as %s", first)
 	}
 	seen[base] = where
-	uid, known := c.state.byName[base]
-	if !known {
+	m := c.state.named(base)
+	if m == nil {
 		if _, dead := c.state.tombs[base]; dead {
 			c.note(where, "the message is expunged; its file has not been moved away yet")
 		}
 		return nil
 	}
-	m, _ := c.state.find(uid)
 	if i.Size != m.Size {
-		c.wrong(where, "UID %d has %d bytes and was stored with %d", uid, i.Size, m.Size)
+		c.wrong(where, "UID %d has %d bytes and was stored with %d", m.UID, i.Size, m.Size)
 	}
 	return nil
 }
@@ -174,7 +179,7 @@ func (c *checker) file(ctx context.Context, dir, name string, seen map[string]st
 // CheckAccounts is Check for the accounts' log.
 func (s *Spool) CheckAccounts(ctx context.Context) ([]Finding, error) {
 	a := &Accounts{spool: s, hash: map[string]string{}}
-	l := s.log(s.Host.Share, accountsDir, a.apply, nil)
+	l := s.log(s.Host.Share, accountsDir, a.machine())
 	faults, err := l.Verify(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("accounts: %w", err)

@@ -109,7 +109,7 @@ func (b *Box) open(ctx context.Context) (*Mailbox, error) {
 	}
 	m.owed.reset()
 	m.behind.reset()
-	m.log = b.spool.log(b.fs, logDir, m.apply, m.begin)
+	m.log = b.spool.log(b.fs, logDir, machine{apply: m.apply, snapshot: m.snapshot, load: m.load, begin: m.begin})
 	_, err := m.log.Refresh(ctx)
 	if errors.Is(err, fs.ErrNotExist) && !errors.Is(err, commitlog.ErrCorrupt) {
 		if err = b.prepare(ctx, mailboxDirs()); err == nil {
@@ -155,6 +155,18 @@ func (m *Mailbox) apply(r *commitlog.Record) error {
 	return m.state.apply(r)
 }
 
+func (m *Mailbox) snapshot(since uint64) ([]byte, uint64) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.state.snapshot(since), since
+}
+
+func (m *Mailbox) load(text []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return loadInto(&m.state, text)
+}
+
 func (m *Mailbox) begin() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -192,6 +204,11 @@ func (m *Mailbox) Refresh(ctx context.Context) error {
 	}
 	return m.scan(ctx)
 }
+
+// Close ends the use of m. If enough was committed, it writes the mailbox's
+// state down, so that the next process need not read the log from far back; a
+// failure there is left to that process. The Box stays open.
+func (m *Mailbox) Close(ctx context.Context) { m.log.Close(ctx) }
 
 // UIDValidity is the number under which the UIDs are unique.
 func (m *Mailbox) UIDValidity() uint32 {
@@ -241,9 +258,7 @@ func (m *Mailbox) Message(uid uint32) (*Message, error) {
 func (m *Mailbox) knows(name string) bool {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	_, live := m.state.byName[name]
-	_, dead := m.state.tombs[name]
-	return live || dead
+	return m.state.knows(name)
 }
 
 // SetFlags changes flags and keywords of all messages in the set by one
@@ -304,11 +319,11 @@ func (m *Mailbox) Expunge(ctx context.Context, set UIDSet) (UIDSet, error) {
 	return SetOf(uids...), nil
 }
 
-// Records calls f for every record of the log, in order, as it reads them.
+// Records calls f for every record of the log that is still there, in order,
+// as it reads them.
 func (b *Box) Records(ctx context.Context, f func(*commitlog.Record) error) error {
-	l := b.spool.log(b.fs, logDir, f, nil)
-	_, err := l.Refresh(ctx)
-	return b.wrap(err)
+	l := b.spool.log(b.fs, logDir, machine{apply: f})
+	return b.wrap(l.History(ctx))
 }
 
 // dateOf is when a message was delivered: what its name says, else its file's

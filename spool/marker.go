@@ -147,7 +147,7 @@ func mostlyEmpty(ctx context.Context, f netfs.FS) error {
 			return fmt.Errorf("%w: the directory is not empty, it has %q", ErrExists, n)
 		}
 	}
-	for _, dir := range []string{usersDir, trashDir, accountsDir + "/g.1"} {
+	for _, dir := range []string{usersDir, trashDir, accountsDir + "/g.0"} {
 		left, err := f.ReadDir(ctx, dir)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err

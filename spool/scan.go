@@ -123,9 +123,7 @@ func (m *Mailbox) unknown(ctx context.Context) ([]*Message, error) {
 	m.mu.RLock()
 	names := map[string]place{}
 	for base, p := range m.files {
-		_, live := m.state.byName[base]
-		_, dead := m.state.tombs[base]
-		if !live && !dead {
+		if !m.state.knows(base) {
 			names[base] = p
 		}
 	}
@@ -184,9 +182,7 @@ func (m *Mailbox) takeOver(ctx context.Context, found []*Message) error {
 	return m.commit(ctx, func(s *state) []string {
 		var ops []string
 		for _, msg := range found {
-			_, live := s.byName[msg.Name]
-			_, dead := s.tombs[msg.Name]
-			if live || dead || m.draft.names[msg.Name] {
+			if s.knows(msg.Name) || m.draft.names[msg.Name] {
 				continue
 			}
 			n := *msg

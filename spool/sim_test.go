@@ -33,6 +33,7 @@ type history struct {
 	uids     map[uint32]string      // UID -> name, as first seen
 	flags    map[string]spool.Flags // text -> flags acknowledged as set
 	answered map[string]bool        // text -> \Answered as its only writer was told last
+	tuning   commitlog.Tuning
 }
 
 func newHistory() *history {
@@ -105,6 +106,7 @@ func (w *worker) judge(ctx context.Context, err error) {
 func (w *worker) connect(ctx context.Context) bool {
 	s, err := spool.Open(ctx, w.h)
 	if err == nil {
+		s.Tuning = w.hist.tuning
 		w.box, err = s.Box(ctx, "alice", spool.Inbox)
 	}
 	w.judge(ctx, err)
@@ -281,6 +283,8 @@ func simulate(t *testing.T, o simfs.Options, hosts, steps int) (ops int) {
 		makeAlice(t, s.Host("init"))
 		s.SetFaults(faults)
 		hist := newHistory()
+		// The format counts on requests that are less late than KeepFor.
+		hist.tuning = commitlog.Tuning{Slots: 3 + int(o.Seed%7), KeepFor: 2 * 150 * time.Millisecond, Inline: 100 << (o.Seed % 5)}
 		next := 0
 		for round := range 3 {
 			var procs []*netfs.Host

@@ -31,6 +31,8 @@ const (
 type Spool struct {
 	Host   *netfs.Host
 	Marker Marker
+	// Tuning is for tests; it is set before use.
+	Tuning commitlog.Tuning
 	way    netfs.Way
 }
 
@@ -49,11 +51,19 @@ func Open(ctx context.Context, h *netfs.Host) (*Spool, error) {
 	return &Spool{Host: h, Marker: m, way: way}, nil
 }
 
+// machine is what a log's records mean: see [commitlog.Config].
+type machine struct {
+	apply    func(*commitlog.Record) error
+	snapshot func(since uint64) ([]byte, uint64)
+	load     func(text []byte) error
+	begin    func()
+}
+
 // log returns a view of the log in dir.
-func (s *Spool) log(f netfs.FS, dir string, apply func(*commitlog.Record) error, begin func()) *commitlog.Log {
+func (s *Spool) log(f netfs.FS, dir string, m machine) *commitlog.Log {
 	return commitlog.New(commitlog.Config{
 		Host: s.Host, FS: f, Dir: dir, Way: s.way, RecordMax: s.Marker.RecordMax,
-		Apply: apply, Begin: begin,
+		Apply: m.apply, Snapshot: m.snapshot, Load: m.load, Begin: m.begin, Tuning: s.Tuning,
 	})
 }
 

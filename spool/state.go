@@ -15,11 +15,12 @@ import (
 type Message struct {
 	// UID is unique and ascending under the mailbox's UIDVALIDITY.
 	UID uint32
-	// Name is the base name of its file, without flags.
-	Name string
-	// Flags and Keywords are what was last committed.
+	// Flags and Keywords are what was last committed. Keywords is read-only:
+	// messages share their lists.
 	Flags    Flags
 	Keywords []string
+	// Name is the base name of its file, without flags.
+	Name string
 	// Date is when it was delivered (IMAP's INTERNALDATE), in seconds.
 	Date time.Time
 	// Size is the length of the stored file in bytes.
@@ -68,15 +69,16 @@ type state struct {
 	uidValidity uint32
 	uidNext     uint32
 	modSeq      uint64
-	msgs        []*Message        // by UID
-	byName      map[string]uint32 // live messages
-	tombs       map[string]uint32 // expunged ones, so that their files do not come back
-	newer       error             // an optional operation that is not known: no writing
+	msgs        []*Message      // by UID
+	byName      nameIndex       // live messages
+	tombs       map[string]tomb // expunged ones, so that their files do not come back
+	newer       error           // an optional operation that is not known: no writing
+	vanished    []vanish        // what was expunged, as far back as the parts of the base are told apart
+	ended       []vanish        // likewise, the tombstones that ended
+	marks       []mark
 }
 
-func newState() *state {
-	return &state{uidNext: 1, byName: map[string]uint32{}, tombs: map[string]uint32{}}
-}
+func newState() *state { return &state{uidNext: 1, tombs: map[string]tomb{}} }
 
 func (s *state) find(uid uint32) (*Message, int) {
 	i, ok := slices.BinarySearchFunc(s.msgs, uid, func(m *Message, u uint32) int { return cmp.Compare(m.UID, u) })
@@ -88,12 +90,29 @@ func (s *state) find(uid uint32) (*Message, int) {
 
 // named returns the live message whose file has this base name, or nil.
 func (s *state) named(base string) *Message {
-	uid, ok := s.byName[base]
+	uid, ok := s.byName.find(base, s.nameOf)
 	if !ok {
 		return nil
 	}
 	msg, _ := s.find(uid)
 	return msg
+}
+
+func (s *state) nameOf(uid uint32) string {
+	msg, _ := s.find(uid)
+	return msg.Name
+}
+
+// knows tells whether a base name has, or had, a UID.
+func (s *state) knows(base string) bool {
+	_, dead := s.tombs[base]
+	return dead || s.named(base) != nil
+}
+
+// insert adds a message whose UID is higher than all others.
+func (s *state) insert(m *Message) {
+	s.msgs = append(s.msgs, m)
+	s.byName.add(m.Name, m.UID, s.nameOf)
 }
 
 // in returns the messages of a set.
@@ -130,6 +149,10 @@ func (s *state) apply(r *commitlog.Record) error {
 	if newer != nil {
 		s.newer = newer
 	}
+	if r.Seq > s.modSeq+1 {
+		// A rotation stood between: its base goes as far as the state is now.
+		s.marks = append(s.marks, mark{s.modSeq, s.uidNext})
+	}
 	s.modSeq = r.Seq
 	for _, op := range ops {
 		s.perform(op, r.Seq)
@@ -149,9 +172,7 @@ func (s *state) allow(r *commitlog.Record, ops []operation) error {
 		if op.word != opAssign {
 			continue
 		}
-		_, live := s.byName[op.name]
-		_, dead := s.tombs[op.name]
-		if op.number < next || op.number == maxUID || live || dead || names[op.name] {
+		if op.number < next || op.number == maxUID || s.knows(op.name) || names[op.name] {
 			return fmt.Errorf("%w: UID %d for %q was given before", commitlog.ErrCorrupt, op.number, op.name)
 		}
 		next = op.number + 1
@@ -167,12 +188,11 @@ func (s *state) perform(op operation, seq uint64) {
 	case opGenesis:
 		s.uidValidity = op.number
 	case opAssign:
-		s.msgs = append(s.msgs, &Message{
+		s.insert(&Message{
 			UID: op.number, Name: op.name, Flags: op.change.Add,
 			Date: op.date, Size: op.size, ModSeq: seq,
 			past: flagStates(0).with(op.change.Add),
 		})
-		s.byName[op.name] = op.number
 		s.uidNext = op.number + 1
 	case opFlags, opKeyword:
 		for _, m := range s.in(op.uids) {
@@ -187,14 +207,18 @@ func (s *state) perform(op operation, seq uint64) {
 			s.replace(&n, seq)
 		}
 	case opGone:
-		delete(s.tombs, op.name)
+		if t, ok := s.tombs[op.name]; ok {
+			delete(s.tombs, op.name)
+			s.ended = append(s.ended, vanish{seq, SetOf(t.uid)})
+		}
 	case opExpunge:
 		gone := s.in(op.uids)
 		for _, m := range gone {
-			delete(s.byName, m.Name)
-			s.tombs[m.Name] = m.UID
+			s.byName.remove(m.Name, m.UID)
+			s.tombs[m.Name] = tomb{m.UID, seq}
 		}
 		if len(gone) > 0 {
+			s.vanished = append(s.vanished, vanish{seq, setOfMessages(gone)})
 			s.msgs = slices.DeleteFunc(slices.Clone(s.msgs), func(m *Message) bool { return op.uids.Contains(m.UID) })
 		}
 	}

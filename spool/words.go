@@ -10,6 +10,9 @@ import (
 // cannot read comes back as it is. The result may hold what a foreign program
 // put into a file's name: it is not fit for a terminal as it is.
 func Words(op string) string {
+	if strings.HasPrefix(op, "rotate:") {
+		return "a new generation begins"
+	}
 	o, err := parseOp(op)
 	if err != nil {
 		return op

@@ -175,9 +175,9 @@ func TestDamagedLogs(t *testing.T) {
 			file, named string
 			commands    [][]string
 		}{
-			{"users/alice/bobbin/g.1/3", "bobbin/g.1/3", mailboxCommands},
+			{"users/alice/bobbin/g.0/3", "bobbin/g.0/3", mailboxCommands},
 			{"users/alice/bobbin/p/2.*", "bobbin/p/2.", mailboxCommands},
-			{"accounts/g.1/2", "accounts/g.1/2", accountCommands},
+			{"accounts/g.0/2", "accounts/g.0/2", accountCommands},
 		} {
 			file := r.path(victim.file)
 			for _, d := range damages {
@@ -248,8 +248,8 @@ func (r *rig) wantDamage(named string, commands [][]string) {
 // A slot far beyond the others does not make check count up to it.
 func TestFarSlot(t *testing.T) {
 	r := newRig(t, "--slots", "symlink")
-	r.do(os.Symlink("garbage", filepath.Join(r.dir, "users/alice/bobbin/g.1/200000")))
-	r.run("", "list").wantComplaint(t, exitFailure, "bobbin/g.1/200000")
+	r.do(os.Symlink("garbage", filepath.Join(r.dir, "users/alice/bobbin/g.0/200000")))
+	r.run("", "list").wantComplaint(t, exitFailure, "bobbin/g.0/200000")
 	got := r.run("", "check")
 	if n := strings.Count(got.out, "\n"); got.code != exitFailure || n == 0 || n > 1100 {
 		t.Errorf("check: exit code %d and %d lines", got.code, n)
@@ -376,9 +376,9 @@ func (r *rig) wantNothingFrom(outside []string, commands [][]string) {
 func TestLinkedDirectories(t *testing.T) {
 	for _, test := range []struct{ dir, named string }{
 		{"users/alice", "alice"}, {"users/alice/new", "new"}, {"users/alice/cur", "cur"}, {"users/alice/tmp", "tmp"},
-		{"users/alice/bobbin", "bobbin"}, {"users/alice/bobbin/g.1", "bobbin/g.1"}, {"users/alice/bobbin/p", "bobbin/p"},
+		{"users/alice/bobbin", "bobbin"}, {"users/alice/bobbin/g.0", "bobbin/g.0"}, {"users/alice/bobbin/p", "bobbin/p"},
 		{"users/alice/bobbin/x", ""}, {"users/alice/bobbin/hold", ""},
-		{"accounts", "accounts"}, {"accounts/g.1", "accounts/g.1"}, {"accounts/p", "accounts/p"}, {"trash", ""},
+		{"accounts", "accounts"}, {"accounts/g.0", "accounts/g.0"}, {"accounts/p", "accounts/p"}, {"trash", ""},
 	} {
 		for _, where := range []string{"outside", "bob"} {
 			t.Run(test.dir+" to "+where, func(t *testing.T) {

@@ -54,6 +54,7 @@ func (a *app) withMailbox(c *cli.Context, f func(m *spool.Mailbox) error) error 
 		// What was committed stays committed; only the names are behind.
 		a.warn(fmt.Errorf("file names do not show the change yet: %w", perr))
 	}
+	m.Close(c.Context)
 	return err
 }
 

@@ -50,6 +50,7 @@ func (l *Log) Commit(ctx context.Context, build func() ([]string, error)) error 
 		}
 		if batch := l.take(); len(batch) > 0 {
 			l.commit(ctx, batch)
+			l.rotateAfter(ctx, slotsPerGeneration)
 		}
 		unlock()
 	}
@@ -84,6 +85,9 @@ func (l *Log) commit(ctx context.Context, batch []*request) {
 	var d draft
 	token, err := l.Host.Token()
 	fresh := false
+	if l.dead != nil {
+		err = l.dead
+	}
 	if err == nil && !l.whole {
 		// Whoever could not read on does not know where the end is: what looks
 		// like a free slot may be a lost one.
@@ -96,7 +100,7 @@ func (l *Log) commit(ctx context.Context, batch []*request) {
 			// Nothing to do by what this host knows; it may know too little.
 			if fresh || len(batch) == 0 {
 				// What makes it superfluous was perhaps never synced by its writer.
-				err = netfs.SyncDir(ctx, l.Host, l.FS, l.gen())
+				err = netfs.SyncDir(ctx, l.Host, l.FS, l.genDir(l.gen))
 				break
 			}
 			fresh = true
@@ -104,7 +108,11 @@ func (l *Log) commit(ctx context.Context, batch []*request) {
 			continue
 		}
 		var won bool
-		if won, err = l.try(ctx, token, ops, &d); won {
+		won, err = l.try(ctx, token, ops, &d)
+		if errors.Is(err, errCollected) {
+			won, err = l.lookBack(ctx, token)
+		}
+		if won {
 			d = draft{}
 			break
 		}
@@ -141,7 +149,7 @@ func (l *Log) try(ctx context.Context, token string, ops []string, d *draft) (bo
 	if err := l.giveWay(ctx); err != nil {
 		return false, err
 	}
-	r := newRecord(Record{Seq: l.seq() + 1, Token: token, Writer: l.Host.Tag, Prev: l.prev(), Ops: ops})
+	r := newRecord(Record{Seq: l.at.seq + 1, Token: token, Writer: l.Host.Tag, Prev: l.at.hash, Ops: ops})
 	if len(r.line) > l.Way.Max(l.Host.Profile) || len(r.line) > l.RecordMax {
 		body := strings.Join(ops, " ")
 		if len(body) > payloadMax {
@@ -154,13 +162,10 @@ func (l *Log) try(ctx context.Context, token string, ops []string, d *draft) (bo
 	}
 	text, err := l.Way.Put(ctx, l.Host, l.FS, l.slot(r.Seq), l.withTail(r.line))
 	if errors.Is(err, fs.ErrExist) {
-		l.wins = 0
-		l.conflicts.Add(1)
-		recs, perr := parseSlot(r.Seq, text)
-		if perr != nil {
-			return false, fmt.Errorf("slot %s: %w", l.slot(r.Seq), perr)
-		}
-		return false, l.apply(ctx, recs[0])
+		return false, l.yield(ctx, r.Seq, text)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, l.lostDir(ctx, err)
 	}
 	if errors.Is(err, netfs.ErrIrregular) {
 		err = fmt.Errorf("%w: %w", ErrCorrupt, err)
@@ -175,26 +180,79 @@ func (l *Log) try(ctx context.Context, token string, ops []string, d *draft) (bo
 	l.lastWin = l.Host.Boot()
 	full := *r
 	full.Ops = ops
-	if err := l.advance(r, &full); err != nil {
+	if err := l.advance(read1{r, &full}); err != nil {
 		// The record is in the log and acknowledged by everybody else.
 		return false, fmt.Errorf("%w: %v", netfs.ErrUncertain, err)
 	}
+	l.gen.mine = true
 	return true, nil
 }
 
-// witness sees to it that the last record still stands behind the one just
-// put. Until that is known, the outcome is not.
-func (l *Log) witness(ctx context.Context) error {
-	if l.last == nil {
-		return nil
+// yield takes in the record of the host that was first in slot seq.
+func (l *Log) yield(ctx context.Context, seq uint64, text string) error {
+	l.wins = 0
+	l.conflicts.Add(1)
+	recs, err := parseSlot(seq, text)
+	if err != nil {
+		return fmt.Errorf("slot %s: %w", l.slot(seq), err)
 	}
+	full, err := l.expand(ctx, recs[0])
+	if cerr := l.confirm(ctx); cerr != nil {
+		return cerr // what stands in the slot may not count
+	}
+	if err != nil {
+		return err
+	}
+	l.gen.mine = false
+	return l.apply(read1{recs[0], full})
+}
+
+// lostDir deals with a put that found no directory: it has not been made yet
+// or it has been cleared away.
+func (l *Log) lostDir(ctx context.Context, why error) error {
+	err := l.confirm(ctx)
+	switch {
+	case errors.Is(err, errCollected):
+		_, err = l.refreshAnew(ctx)
+		return err
+	case err != nil:
+		return err
+	case l.at.line != "" || l.gen.first == 0:
+		return why
+	}
+	return l.makeDir(ctx)
+}
+
+// lookBack starts again from the newest base after a commit was put on top of
+// a record that has been cleared away. It tells whether the commit is in the
+// log after all; if not, it can be done again.
+func (l *Log) lookBack(ctx context.Context, token string) (bool, error) {
+	tried := l.at.seq + 1
+	l.whole = false
+	if _, err := l.refreshAnew(ctx); errors.Is(err, ErrWentBack) {
+		return false, fmt.Errorf("%w: %w", netfs.ErrUncertain, err)
+	} else if err != nil {
+		return false, fmt.Errorf("%w: %v", netfs.ErrUncertain, err)
+	}
+	if _, ok := l.gen.tokens[token]; ok {
+		return true, nil
+	}
+	if tried < l.gen.since {
+		return false, fmt.Errorf("%w: the log no longer tells of record %d", netfs.ErrUncertain, tried)
+	}
+	return false, nil
+}
+
+// witness sees to it that what a record was put on still stands behind it.
+// Until that is known, the outcome is not.
+func (l *Log) witness(ctx context.Context) error {
 	start := l.Host.Boot()
 	for {
-		err := netfs.Witness(ctx, l.FS, l.slot(l.last.Seq))
-		if err == nil {
-			return nil
+		err := l.confirm(ctx)
+		if err == nil || errors.Is(err, errCollected) {
+			return err
 		}
-		if errors.Is(err, netfs.ErrGone) || l.Host.Boot()-start > 30*time.Second {
+		if l.Host.Boot()-start > 30*time.Second {
 			return fmt.Errorf("%w: %v", netfs.ErrUncertain, err)
 		}
 		if serr := l.Host.Sleep(ctx, 50*time.Millisecond); serr != nil {

@@ -20,6 +20,15 @@ import (
 // Writing stops; the message says what is needed.
 var ErrNewer = errors.New("written by a newer version of bobbin")
 
+// ErrWentBack means that the share no longer has what this view read from it:
+// it was restored from a backup or a snapshot, or its server lost changes that
+// it had acknowledged. The view is of no more use.
+var ErrWentBack = errors.New("the share went back in time; if it was restored from a backup, run \"bobbin repair --restored\"")
+
+// errCollected means that what the view stands on is gone: its generation has
+// been cleared away. The view starts again from the newest base.
+var errCollected = errors.New("the log has moved on")
+
 // Config says where a log is and what its records mean.
 type Config struct {
 	// Host is the process's host object.
@@ -33,8 +42,35 @@ type Config struct {
 	// Apply takes a record into the state. Records come once each and in
 	// order; an error stops the log at the record before.
 	Apply func(*Record) error
+	// Snapshot writes, in the machine's own words, what the records after
+	// since did to the state; all of it for 0. A machine that cannot tell
+	// writes more and says from where. A nil text says that the state has
+	// something it cannot write. Then, and without Snapshot, the log is not
+	// rotated.
+	Snapshot func(since uint64) (text []byte, from uint64)
+	// Load takes in what Snapshot wrote, text by text, on top of the records
+	// before it. A nil text comes first and empties the state. The log does
+	// not use a text afterwards. A machine without Load wants records and has
+	// no state; it also gets the rotations.
+	Load func(text []byte) error
 	// Begin, if set, runs before the operations of one record are built.
 	Begin func()
+	// Tuning is for tests.
+	Tuning
+}
+
+// Tuning holds what tests choose smaller than it is; the zero value is what
+// everybody uses.
+type Tuning struct {
+	// Slots is the number of slots of a generation; 256 if zero, and 32 in
+	// the first, which is never removed.
+	Slots int
+	// KeepFor is how long slots that no reader needs any more are kept, by the
+	// server's clock; 24 hours if zero.
+	KeepFor time.Duration
+	// Inline is how many bytes of text a base has before they become a part;
+	// 64 KiB if zero.
+	Inline int
 }
 
 // Log is one process's view of a chain. Its methods may be called from
@@ -44,10 +80,13 @@ type Log struct {
 	sem *locking.Sem // held while records are read or written
 
 	// guarded by sem
-	last    *Record  // nil before the first
-	recent  []string // lines of the newest records, newest first, for the tail
+	gen     *generation // nil before anything was read
+	at      position
+	recent  []string // lines of the generation's newest records, newest first, for the tail
 	watch   netfs.Watch
 	whole   bool // the last reading came to the end of the log
+	turned  bool // the last record applied was a rotation
+	dead    error
 	wins    int
 	lastWin time.Duration
 
@@ -55,6 +94,14 @@ type Log struct {
 
 	mu    sync.Mutex // guards queue
 	queue []*request
+}
+
+// position is where a view stands.
+type position struct {
+	seq   uint64 // of the last record applied
+	hash  string // what the next record follows
+	line  string // the last record; "" where a generation begins
+	token string // its token
 }
 
 // New returns a view that has read nothing yet.
@@ -66,10 +113,11 @@ func (l *Log) Conflicts() int64 { return l.conflicts.Load() }
 // tailMax bounds what a slot carries beyond its own record, in bytes.
 const tailMax = 4000
 
-func (l *Log) gen() string { return path.Join(l.Dir, "g.1") }
+func (l *Log) genDir(g *generation) string { return path.Join(l.Dir, g.dir()) }
 
+// slot is the name of a record of the view's generation.
 func (l *Log) slot(seq uint64) string {
-	return path.Join(l.gen(), strconv.FormatUint(seq, 10))
+	return path.Join(l.genDir(l.gen), strconv.FormatUint(seq, 10))
 }
 
 func (l *Log) payload(r *Record) string {
@@ -78,21 +126,7 @@ func (l *Log) payload(r *Record) string {
 
 // Dirs lists the directories a log needs, parents first.
 func Dirs(dir string) []string {
-	return []string{dir, path.Join(dir, "g.1"), path.Join(dir, "p")}
-}
-
-func (l *Log) seq() uint64 {
-	if l.last == nil {
-		return 0
-	}
-	return l.last.Seq
-}
-
-func (l *Log) prev() string {
-	if l.last == nil {
-		return noPrev
-	}
-	return l.last.hash()
+	return []string{dir, path.Join(dir, "p"), path.Join(dir, "s"), path.Join(dir, firstDir)}
 }
 
 // Refresh reads whatever was committed since the last call and reports
@@ -108,47 +142,169 @@ func (l *Log) Refresh(ctx context.Context) (bool, error) {
 }
 
 func (l *Log) refresh(ctx context.Context) (bool, error) {
-	changed, err := l.watch.Changed(ctx, l.Host, l.FS, l.gen())
-	if err != nil || !changed {
-		return false, err
+	if l.dead != nil {
+		return false, l.dead
 	}
-	before := l.seq()
-	err = l.readOn(ctx)
-	if l.whole = err == nil; !l.whole {
-		l.watch.Reset()
+	before := l.at.seq
+	err := l.follow(ctx)
+	if errors.Is(err, errCollected) {
+		return l.refreshAnew(ctx)
 	}
-	return l.seq() != before, err
+	return l.at.seq != before, err
 }
+
+// refreshAnew starts again from the newest base, after the view's last record
+// was not found. If it was not cleared away, the share has lost it.
+func (l *Log) refreshAnew(ctx context.Context) (changed bool, err error) {
+	was, gen := l.at, l.gen
+	for range loadTries {
+		l.whole = false
+		if err = l.load(ctx); err == nil {
+			err = l.follow(ctx)
+		}
+		if !errors.Is(err, errCollected) {
+			break
+		}
+	}
+	if err != nil || gen == nil {
+		return true, err
+	}
+	lost := l.at.seq < was.seq || was.token != "" && was.seq >= l.gen.since && l.gen.tokens[was.token] != was.seq
+	if !lost && was.line != "" && l.gen.dir() == gen.dir() {
+		text, err := l.Way.Fresh(ctx, l.FS, l.slot(was.seq))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return true, err
+		}
+		lost = firstLine(text) != was.line
+	}
+	if lost {
+		l.dead = fmt.Errorf("%s: record %d was there and is not any more: %w", l.Dir, was.seq, ErrWentBack)
+		return false, l.dead
+	}
+	return true, nil
+}
+
+// follow reads on to the end of the log, through as many generations as have
+// come, unless the directory says that nothing changed.
+func (l *Log) follow(ctx context.Context) error {
+	if l.gen == nil {
+		if err := l.load(ctx); err != nil {
+			return err
+		}
+	}
+	for {
+		changed, err := l.watch.Changed(ctx, l.Host, l.FS, l.genDir(l.gen))
+		if errors.Is(err, fs.ErrNotExist) {
+			return l.noDir(ctx, err)
+		}
+		if err != nil || !changed {
+			return err
+		}
+		l.turned = false
+		err = l.readOn(ctx)
+		if l.whole = err == nil; !l.whole {
+			l.watch.Reset()
+			return err
+		}
+		if !l.turned {
+			return nil
+		}
+	}
+}
+
+// noDir deals with a generation without a directory: it has not been made
+// yet, by the host that wrote the rotation, or it has been cleared away.
+func (l *Log) noDir(ctx context.Context, why error) error {
+	if l.gen.first == 0 {
+		return why
+	}
+	if err := l.confirm(ctx); err != nil {
+		return err
+	}
+	if l.at.line != "" {
+		return errCollected
+	}
+	l.whole = true
+	return nil
+}
+
+// readOn applies all records after the last one that this generation has.
+func (l *Log) readOn(ctx context.Context) error {
+	recs, err := l.gather(ctx)
+	// What was read is believed only if the view's last record stands now: a
+	// generation is cleared away in ascending order, and behind a record that
+	// is gone somebody who does not know may have put slots of his own.
+	if cerr := l.confirm(ctx); cerr != nil {
+		return cerr
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w: %w", errCollected, err)
+	}
+	if len(recs) > 0 {
+		l.gen.mine = false
+	}
+	for _, r := range recs {
+		if aerr := l.apply(r); aerr != nil {
+			return aerr
+		}
+	}
+	return err
+}
+
+// read1 is a record as it stands in its slot, and with its payload's operations.
+type read1 struct{ stored, full *Record }
 
 // stride is how many records are read one by one before a listing is asked
 // where the end is.
 const stride = 4
 
-// readOn applies all records after the last one.
-func (l *Log) readOn(ctx context.Context) error {
-	for n := 0; ; n++ {
-		if l.last == nil && n == 0 || n == stride {
-			if err := l.leap(ctx); err != nil {
+// gather reads what comes after the last record, up to the end or to a
+// rotation. With an error it returns what it read before.
+func (l *Log) gather(ctx context.Context) (recs []read1, err error) {
+	add := func(batch []*Record) error {
+		for _, r := range batch {
+			full, err := l.expand(ctx, r)
+			if err != nil {
 				return err
 			}
+			recs = append(recs, read1{r, full})
 		}
-		seq := l.seq() + 1
-		recs, err := l.read(ctx, seq)
+		return nil
+	}
+	next := func() uint64 { return l.at.seq + 1 + uint64(len(recs)) }
+	for n := 0; len(recs) == 0 || !recs[len(recs)-1].stored.rotates(); n++ {
+		if l.at.line == "" && n == 0 || n == stride {
+			back, err := l.leap(ctx, next())
+			if err == nil {
+				err = add(back)
+			}
+			if err != nil {
+				return recs, err
+			}
+			if len(back) > 0 {
+				continue
+			}
+		}
+		one, err := l.read(ctx, next())
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil
+			return recs, nil
 		}
 		if err == nil {
-			err = l.apply(ctx, recs[0])
+			err = add(one[:1])
 		}
 		if err != nil {
-			return err
+			return recs, err
 		}
 	}
+	return recs, nil
 }
 
 // read returns slot seq's record and its tail.
 func (l *Log) read(ctx context.Context, seq uint64) ([]*Record, error) {
-	name := l.slot(seq)
+	return l.readSlot(ctx, l.slot(seq), seq)
+}
+
+func (l *Log) readSlot(ctx context.Context, name string, seq uint64) ([]*Record, error) {
 	text, err := l.Way.Get(ctx, l.FS, name)
 	if err != nil {
 		if errors.Is(err, netfs.ErrIrregular) {
@@ -163,48 +319,42 @@ func (l *Log) read(ctx context.Context, seq uint64) ([]*Record, error) {
 	return recs, nil
 }
 
-// leap asks a listing for the newest slot and reads back from it by tails.
-// The listing is a hint: what it misses is found by reading on.
-func (l *Log) leap(ctx context.Context) error {
-	names, err := l.FS.ReadDir(ctx, l.gen())
+// leap asks a listing for the newest slot and reads back from it by tails as
+// far as from. The listing is a hint: what it misses is found by reading on.
+func (l *Log) leap(ctx context.Context, from uint64) ([]*Record, error) {
+	names, err := l.FS.ReadDir(ctx, l.genDir(l.gen))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var newest uint64
-	for _, n := range names {
-		if seq, ok := parseSeq(n); ok {
-			newest = max(newest, seq)
-		}
-	}
+	newest := newestOf(names)
 	var back []*Record // newest first
-	for seq := newest; seq > l.seq(); {
+	for seq := newest; seq >= from; {
 		recs, err := l.read(ctx, seq)
 		if errors.Is(err, fs.ErrNotExist) {
 			recs, err = l.insist(ctx, seq, names)
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for _, r := range recs {
-			if r.Seq > l.seq() {
+			if r.Seq >= from {
 				back = append(back, r)
 			}
 		}
 		seq -= uint64(len(recs))
 	}
-	for i := len(back) - 1; i >= 0; i-- {
-		if err := l.apply(ctx, back[i]); err != nil {
-			return err
-		}
-	}
-	return nil
+	slices.Reverse(back)
+	return back, nil
 }
 
 // insist reads a slot that must exist, because a later one does, and that was
 // not found: the client's name cache may be behind.
 func (l *Log) insist(ctx context.Context, seq uint64, names []string) ([]*Record, error) {
 	for range 3 {
-		if _, _, err := netfs.Settled(ctx, l.Host, l.FS, l.gen()); err != nil {
+		if err := l.confirm(ctx); err != nil {
+			return nil, err
+		}
+		if _, _, err := netfs.Settled(ctx, l.Host, l.FS, l.genDir(l.gen)); err != nil {
 			return nil, err
 		}
 		if recs, err := l.read(ctx, seq); !errors.Is(err, fs.ErrNotExist) {
@@ -217,31 +367,67 @@ func (l *Log) insist(ctx context.Context, seq uint64, names []string) ([]*Record
 	return nil, fmt.Errorf("slot %s: %w: it is missing although later ones exist", l.slot(seq), ErrCorrupt)
 }
 
+// newestOf returns the highest slot number among names; 0 if there is none.
+func newestOf(names []string) (newest uint64) {
+	for _, n := range names {
+		if seq, ok := parseSeq(n); ok {
+			newest = max(newest, seq)
+		}
+	}
+	return newest
+}
+
 func parseSeq(name string) (uint64, bool) {
 	seq, err := strconv.ParseUint(name, 10, 64)
 	return seq, err == nil && seq > 0 && strconv.FormatUint(seq, 10) == name
 }
 
-// apply takes one record, the next in order, into the state.
-func (l *Log) apply(ctx context.Context, r *Record) error {
-	if r.Seq != l.seq()+1 || r.Prev != l.prev() {
-		return fmt.Errorf("slot %s: %w: it does not follow record %d as this host knows it; the share may have been rolled back",
-			l.slot(r.Seq), ErrCorrupt, l.seq())
+// confirm makes sure, at the server, that the view's last record stands where
+// it was read. A slot's record is compared: behind a generation that is being
+// cleared away a host that does not know may have put another of the same
+// number. Where a generation begins its base is the witness; bases are removed
+// before the slots, and their names never come back.
+func (l *Log) confirm(ctx context.Context) error {
+	if l.at.line == "" {
+		return l.confirmBase(ctx)
 	}
-	full, err := l.expand(ctx, r)
-	if err != nil {
-		return err
+	text, err := l.Way.Fresh(ctx, l.FS, l.slot(l.at.seq))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return errCollected
+	case err != nil:
+		return fmt.Errorf("slot %s: %w", l.slot(l.at.seq), err)
+	case firstLine(text) != l.at.line:
+		return errCollected
 	}
-	return l.advance(r, full)
+	return nil
 }
 
-// advance applies r, whose operations are those of full.
-func (l *Log) advance(r, full *Record) error {
-	if err := l.Apply(full); err != nil {
-		return fmt.Errorf("slot %s: %w", l.slot(r.Seq), err)
+// apply takes one record, the next in order, into the state.
+func (l *Log) apply(r read1) error {
+	if r.stored.Seq != l.at.seq+1 || r.stored.Prev != l.at.hash {
+		return fmt.Errorf("slot %s: %w: it does not follow record %d as this host knows it",
+			l.slot(r.stored.Seq), ErrCorrupt, l.at.seq)
 	}
-	l.last = r
-	l.recent = append([]string{r.line}, l.recent...)
+	return l.advance(r)
+}
+
+func (l *Log) advance(r read1) error {
+	rec := r.stored
+	rot, rotates, err := rotationOf(rec)
+	if err == nil && (!rotates || l.Load == nil) {
+		err = l.Apply(r.full)
+	}
+	if err != nil {
+		return fmt.Errorf("slot %s: %w", l.slot(rec.Seq), err)
+	}
+	l.gen.tokens[rec.Token] = rec.Seq
+	if rotates {
+		l.turn(rec, rot)
+		return nil
+	}
+	l.at = position{rec.Seq, rec.hash(), rec.line, rec.Token}
+	l.recent = append([]string{rec.line}, l.recent...)
 	size := 0
 	for i, s := range l.recent {
 		if size += len(s) + len(separator); size > tailMax {

@@ -90,6 +90,12 @@ func parseRecord(line string) (*Record, error) {
 	return &Record{Seq: seq, Token: f[2], Writer: f[3], Prev: f[4], Ops: f[5:], line: line}, nil
 }
 
+// firstLine is the record that a slot was put for.
+func firstLine(slot string) string {
+	line, _, _ := strings.Cut(slot, separator)
+	return line
+}
+
 // parseSlot reads what a slot holds: its record and the ones before it,
 // newest first, checked to be one chain.
 func parseSlot(seq uint64, text string) ([]*Record, error) {
@@ -145,6 +151,16 @@ func Encode(s string) string {
 		}
 	}
 	return b.String()
+}
+
+// Plain tells whether s is what Encode makes of it.
+func Plain(s string) bool {
+	for i := range len(s) {
+		if !plain(s[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 func plain(c byte) bool {

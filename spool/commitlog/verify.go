@@ -1,13 +1,12 @@
 package commitlog
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path"
-	"strconv"
-	"strings"
 
 	"github.com/bobbinmail/bobbin/netfs"
 )
@@ -22,94 +21,221 @@ type Fault struct {
 	Err error
 }
 
-// Verify reads every slot and payload one by one, applies the records as far
-// as the chain is whole, and reports all faults. The error is for what kept
-// it from reading. It is for a view that has read nothing yet.
+// Verify reads the slots, payloads, bases and parts of the generations that
+// count one by one, applies the records as far as the chain is whole, and
+// reports all faults. The error is for what kept it from reading. It is for a
+// view that has read nothing yet.
 func (l *Log) Verify(ctx context.Context) ([]Fault, error) {
 	unlock, err := l.sem.Lock(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	if _, err := netfs.Fresh(ctx, l.FS, l.gen()); err != nil {
-		return nil, err
+	for range loadTries {
+		v := &verifier{Log: l, used: map[string]bool{}}
+		if err = v.run(ctx); !errors.Is(err, errCollected) {
+			return v.faults, err
+		}
 	}
-	names, err := l.FS.ReadDir(ctx, l.gen())
+	return nil, err
+}
+
+type verifier struct {
+	*Log
+	faults []Fault
+	gens   []*generation
+	used   map[string]bool // names below p/ and s/ that something refers to
+	broken bool            // the chain cannot be followed to its end
+}
+
+func (v *verifier) fault(name string, litter bool, err error) {
+	v.faults = append(v.faults, Fault{name, litter, err})
+	v.broken = v.broken || !litter
+}
+
+// damaged tells errors that speak of a file from those that keep us from
+// reading it.
+func damaged(err error) bool {
+	return errors.Is(err, ErrCorrupt) || errors.Is(err, ErrNewer) || errors.Is(err, fs.ErrNotExist)
+}
+
+func (v *verifier) run(ctx context.Context) error {
+	if _, err := netfs.Fresh(ctx, v.FS, v.Dir); err != nil {
+		return err
+	}
+	names, err := v.FS.ReadDir(ctx, v.Dir)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	faults, newest := l.strays(names)
-	used := map[string]bool{}
-	missing := 0
-	for seq := uint64(1); ; seq++ {
-		if missing > maxMissing {
-			return append(faults, Fault{Name: l.slot(newest), Err: fmt.Errorf("%w: too many slots are missing before it", ErrCorrupt)}), nil
+	if v.gens = parseGenerations(names); len(v.gens) == 0 {
+		return &fs.PathError{Op: "read", Path: path.Join(v.Dir, firstDir), Err: fs.ErrNotExist}
+	}
+	if ok, err := v.begin(ctx); !ok || err != nil {
+		return err
+	}
+	for {
+		more, err := v.generation(ctx)
+		if err != nil {
+			return err
 		}
-		r, err := l.verifySlot(ctx, seq)
-		switch {
-		case errors.Is(err, fs.ErrNotExist) && seq > newest:
-			more, err := l.orphans(ctx, used)
-			return append(faults, more...), err
-		case errors.Is(err, ErrCorrupt), errors.Is(err, ErrNewer), errors.Is(err, fs.ErrNotExist):
-			faults = append(faults, Fault{Name: l.slot(seq), Err: err})
-			missing++
-			if seq >= newest {
-				return faults, nil
-			}
-			continue
-		case err != nil:
-			return nil, err
+		if !more {
+			break
 		}
-		used[path.Base(l.payload(r))] = true
+	}
+	return v.orphans(ctx)
+}
+
+// begin starts where the last generation but one begins, or as near to it as
+// there is a base.
+func (v *verifier) begin(ctx context.Context) (bool, error) {
+	for i := max(0, len(v.gens)-2); i < len(v.gens); i++ {
+		g := v.gens[i]
+		err := v.start(ctx, g)
+		if err == nil {
+			v.refers(g)
+			return true, nil
+		}
+		if !damaged(err) {
+			return false, err
+		}
+		v.fault(path.Join(v.Dir, "s", g.name()), false, err)
+	}
+	return false, nil
+}
+
+func (v *verifier) refers(g *generation) {
+	v.used[g.name()] = true
+	if g.man != nil {
+		for _, p := range g.man.parts {
+			v.used[p.file] = true
+		}
 	}
 }
 
 // maxMissing is how many damaged slots Verify reports.
 const maxMissing = 1000
 
-// strays reports names that are no slots, and the highest number.
-func (l *Log) strays(names []string) (faults []Fault, newest uint64) {
+// generation reads the slots of the view's generation and reports whether
+// another follows.
+func (v *verifier) generation(ctx context.Context) (bool, error) {
+	dir := v.genDir(v.gen)
+	names, err := v.FS.ReadDir(ctx, dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, v.confirm(ctx)
+	}
+	if err != nil {
+		return false, err
+	}
 	for _, n := range names {
-		seq, ok := parseSeq(n)
-		newest = max(newest, seq)
-		if !ok {
-			faults = append(faults, Fault{path.Join(l.gen(), n), true, errors.New("no slot's name; it is ignored")})
+		if _, ok := parseSeq(n); !ok {
+			v.fault(path.Join(dir, n), true, errors.New("no slot's name; it is ignored"))
 		}
 	}
-	return faults, newest
+	newest, missing := newestOf(names), 0
+	for seq := v.gen.first + 1; missing <= maxMissing; seq++ {
+		r, err := v.slotAt(ctx, seq)
+		switch {
+		case errors.Is(err, errCollected):
+			return false, err
+		case errors.Is(err, fs.ErrNotExist) && seq > newest:
+			return false, nil
+		case err != nil && damaged(err):
+			v.fault(path.Join(dir, fmt.Sprint(seq)), false, err)
+			missing++
+			if seq >= newest {
+				return false, nil
+			}
+			continue
+		case err != nil:
+			return false, err
+		}
+		v.used[path.Base(v.payload(r))] = true
+		if r.rotates() && v.at.seq == seq {
+			return true, v.baseAfter(ctx)
+		}
+	}
+	v.fault(path.Join(dir, fmt.Sprint(newest)), false, fmt.Errorf("%w: too many slots are missing before it", ErrCorrupt))
+	return false, nil
 }
 
-// verifySlot reads one slot with its payload and, if it is the next in order,
+// slotAt reads one slot with its payload and, if it is the next in order,
 // applies it.
-func (l *Log) verifySlot(ctx context.Context, seq uint64) (*Record, error) {
-	recs, err := l.read(ctx, seq)
+func (v *verifier) slotAt(ctx context.Context, seq uint64) (*Record, error) {
+	recs, err := v.read(ctx, seq)
 	if err != nil {
+		if cerr := v.confirm(ctx); errors.Is(cerr, errCollected) {
+			return nil, cerr
+		}
 		return nil, err
 	}
 	r := recs[0]
-	if seq != l.seq()+1 {
-		// Behind a damaged slot the state is unknown, but not the payload.
-		_, err = l.expand(ctx, r)
-		return r, err
+	full, err := v.expand(ctx, r)
+	if err == nil && seq == v.at.seq+1 {
+		err = v.apply(read1{r, full})
 	}
-	return r, l.apply(ctx, r)
+	// Behind a damaged slot the state is unknown, but not the payload.
+	return r, err
 }
 
-// orphans reports payloads that no record refers to. One of a later number
-// may belong to a commit under way.
-func (l *Log) orphans(ctx context.Context, used map[string]bool) ([]Fault, error) {
-	names, err := l.FS.ReadDir(ctx, path.Join(l.Dir, "p"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+// baseAfter compares the base that begins the view's generation with the state
+// that the records led to.
+func (v *verifier) baseAfter(ctx context.Context) error {
+	g := v.gen
+	b, err := v.readBase(ctx, g)
+	if err == nil {
+		v.refers(&generation{first: g.first, base: g.base, man: b})
+		err = v.sameState(ctx, b)
 	}
-	var faults []Fault
-	for _, n := range names {
-		digits, _, _ := strings.Cut(n, ".")
-		seq, err := strconv.ParseUint(digits, 10, 64)
-		if used[n] || err == nil && seq > l.seq() {
-			continue
+	if errors.Is(err, fs.ErrNotExist) && v.outdated(ctx) {
+		return errCollected
+	}
+	if err != nil && damaged(err) {
+		v.fault(path.Join(v.Dir, "s", g.name()), false, err)
+		return nil
+	}
+	return err
+}
+
+// outdated tells whether generations have come since the listing.
+func (v *verifier) outdated(ctx context.Context) bool {
+	names, err := v.FS.ReadDir(ctx, v.Dir)
+	gens := parseGenerations(names)
+	return err == nil && len(gens) > 0 && gens[len(gens)-1].first > v.gens[len(v.gens)-1].first
+}
+
+func (v *verifier) sameState(ctx context.Context, b *base) error {
+	if v.Snapshot == nil || v.broken {
+		return nil
+	}
+	byRecords, _ := v.Snapshot(0)
+	if err := v.loadState(ctx, b); err != nil {
+		return err
+	}
+	if byBase, _ := v.Snapshot(0); !bytes.Equal(byBase, byRecords) {
+		return fmt.Errorf("%w: it says something else than the records before it", ErrCorrupt)
+	}
+	return nil
+}
+
+// orphans reports files that no record and no base refers to, or that of
+// generations long gone. One for a later record may belong to a commit under
+// way.
+func (v *verifier) orphans(ctx context.Context) error {
+	if v.broken {
+		return nil // what refers to them may be in the part that cannot be read
+	}
+	for _, dir := range []string{path.Join(v.Dir, "p"), path.Join(v.Dir, "s")} {
+		names, err := v.FS.ReadDir(ctx, dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
 		}
-		faults = append(faults, Fault{path.Join(l.Dir, "p", n), true, fmt.Errorf("no record refers to it; it may be removed")})
+		for _, n := range names {
+			seq, _, ok := parseFileName(n)
+			if v.used[n] || ok && (seq > v.at.seq || seq <= v.gens[max(0, len(v.gens)-2)].first) {
+				continue // in use, under way, or cleared away with its generation
+			}
+			v.fault(path.Join(dir, n), true, errors.New("nothing refers to it; it may be removed"))
+		}
 	}
-	return faults, nil
+	return nil
 }

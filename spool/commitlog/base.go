@@ -1,0 +1,215 @@
+package commitlog
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/bobbinmail/bobbin/netfs"
+)
+
+// A base is a file below s/ that begins a generation:
+//
+//	b1 base SEQ NONCE
+//	tokens SINCE NEXT SEQ:TOKEN ...
+//	part FROM TO SIZE NAME      as often as there are parts, oldest first
+//	text FROM
+//	...
+//
+// SEQ is the number of the rotation that names it. The tokens are those of the
+// records from SINCE on, which are two generations; the second begins with
+// NEXT. The state is what the parts
+// and then the text say, each on top of the records up to its FROM; the text
+// goes as far as the record before SEQ. A part is a file of the same kind that
+// may be named by many bases, so that a base need not repeat a large state:
+//
+//	b1 part FROM TO NONCE
+//	...
+//
+// The nonce makes each file's id, which is the hash of its content, its
+// writer's own.
+type base struct {
+	parts  []part
+	tokens map[string]uint64
+	since  uint64
+	next   uint64
+	from   uint64 // of the text
+	text   []byte
+}
+
+// part is a file that a base refers to.
+type part struct {
+	from, to uint64 // it says what the records after from, up to to, did
+	size     int64
+	file     string
+}
+
+func (p part) name() string { return p.file }
+
+// baseMax bounds what is read as a base or a part, in bytes.
+const baseMax = 1 << 30
+
+// idOf is the id of a file with this content.
+func idOf(content []byte) string {
+	sum := sha256.Sum256(content)
+	return netfs.Encode32(sum[:hashLen])
+}
+
+// encode writes the base for the rotation seq.
+func (b *base) encode(seq uint64, nonce string) []byte {
+	var w bytes.Buffer
+	fmt.Fprintf(&w, "%s base %d %s\ntokens %d %d", format, seq, nonce, b.since, b.next)
+	for _, t := range sortedTokens(b.tokens) {
+		if b.tokens[t] >= b.since {
+			fmt.Fprintf(&w, " %d:%s", b.tokens[t], t)
+		}
+	}
+	w.WriteByte('\n')
+	for _, p := range b.parts {
+		fmt.Fprintf(&w, "part %d %d %d %s\n", p.from, p.to, p.size, p.file)
+	}
+	fmt.Fprintf(&w, "text %d\n", b.from)
+	w.Write(b.text)
+	return w.Bytes()
+}
+
+func sortedTokens(tokens map[string]uint64) []string {
+	names := make([]string, 0, len(tokens))
+	for t := range tokens {
+		names = append(names, t)
+	}
+	slices.SortFunc(names, func(x, y string) int {
+		return cmp.Or(cmp.Compare(tokens[x], tokens[y]), cmp.Compare(x, y))
+	})
+	return names
+}
+
+// readBase reads the base of a generation; the first has an empty one.
+func (l *Log) readBase(ctx context.Context, g *generation) (*base, error) {
+	if g.first == 0 {
+		return &base{since: 1, next: 1, tokens: map[string]uint64{}}, nil
+	}
+	b, err := l.readFile(ctx, g.name())
+	if err != nil {
+		return nil, err
+	}
+	g.size = int64(len(b))
+	out, err := parseBase(b, g.first)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", path.Join(l.Dir, "s", g.name()), ErrCorrupt, err)
+	}
+	return out, nil
+}
+
+// readFile reads a file below s/ and checks that it is what its name says.
+func (l *Log) readFile(ctx context.Context, name string) ([]byte, error) {
+	full := path.Join(l.Dir, "s", name)
+	b, err := netfs.ReadFile(ctx, l.FS, full, baseMax)
+	if err != nil {
+		return nil, err
+	}
+	if _, id, _ := strings.Cut(name, "."); idOf(b) != id {
+		return nil, fmt.Errorf("%s: %w: its %d bytes are not those that were written", full, ErrCorrupt, len(b))
+	}
+	return b, nil
+}
+
+func parseBase(content []byte, seq uint64) (*base, error) {
+	line := func() []string {
+		head, rest, _ := bytes.Cut(content, []byte("\n"))
+		content = rest
+		return strings.Split(string(head), " ")
+	}
+	f := line()
+	if len(f) != 4 || f[0] != format || f[1] != "base" || f[2] != strconv.FormatUint(seq, 10) {
+		return nil, errors.New("its head is wrong")
+	}
+	b := &base{}
+	var err error
+	if err = b.parseTokens(line()); err != nil {
+		return nil, err
+	}
+	for {
+		f = line()
+		switch {
+		case f[0] == "part" && len(f) == 5:
+			p, err := parsePart(f)
+			if err != nil || p.from != b.from || p.to < p.from {
+				return nil, errors.New("its list of parts is malformed")
+			}
+			b.parts = append(b.parts, p)
+			b.from = p.to
+		case f[0] == "text" && len(f) == 2 && f[1] == strconv.FormatUint(b.from, 10):
+			b.text = content
+			return b, nil
+		default:
+			return nil, errors.New("its list of parts has no end")
+		}
+	}
+}
+
+func parsePart(f []string) (p part, err error) {
+	var errs [3]error
+	p.from, errs[0] = strconv.ParseUint(f[1], 10, 64)
+	p.to, errs[1] = strconv.ParseUint(f[2], 10, 64)
+	p.size, errs[2] = strconv.ParseInt(f[3], 10, 64)
+	p.file = f[4]
+	if _, _, ok := parseFileName(p.file); !ok {
+		return p, strconv.ErrSyntax
+	}
+	return p, errors.Join(errs[:]...)
+}
+
+func (b *base) parseTokens(f []string) (err error) {
+	bad := errors.New("its table of commits is malformed")
+	if len(f) < 3 || f[0] != "tokens" {
+		return bad
+	}
+	if b.since, err = strconv.ParseUint(f[1], 10, 64); err != nil {
+		return bad
+	}
+	if b.next, err = strconv.ParseUint(f[2], 10, 64); err != nil {
+		return bad
+	}
+	b.tokens = make(map[string]uint64, len(f))
+	for _, w := range f[3:] {
+		digits, token, _ := strings.Cut(w, ":")
+		seq, ok := parseSeq(digits)
+		if !ok || !isToken(token) {
+			return bad
+		}
+		b.tokens[token] = seq
+	}
+	return nil
+}
+
+// readPart returns the text of a part.
+func (l *Log) readPart(ctx context.Context, p part) ([]byte, error) {
+	b, err := l.readFile(ctx, p.file)
+	if err != nil {
+		return nil, err
+	}
+	head, text, _ := bytes.Cut(b, []byte("\n"))
+	want := fmt.Sprintf("%s part %d %d ", format, p.from, p.to)
+	if int64(len(b)) != p.size || !strings.HasPrefix(string(head), want) {
+		return nil, fmt.Errorf("%w: it is not the part that the base names", ErrCorrupt)
+	}
+	return text, nil
+}
+
+// writeFile puts content below s/ for the rotation seq and returns its name.
+func (l *Log) writeFile(ctx context.Context, seq uint64, content []byte) (string, error) {
+	name := fileName(seq, idOf(content))
+	full := path.Join(l.Dir, "s", name)
+	if err := netfs.WriteFile(ctx, l.FS, full, content); err != nil {
+		return "", err
+	}
+	return name, netfs.SyncDir(ctx, l.Host, l.FS, path.Dir(full))
+}

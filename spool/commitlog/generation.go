@@ -1,0 +1,220 @@
+package commitlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/bobbinmail/bobbin/netfs"
+)
+
+// A log is cut into generations. Each is a directory of slots and begins with
+// a base, which holds the state before its first slot; only the first one
+// begins with nothing. The last record of a generation, the rotation, names
+// the base of the next. The first generation is short and never removed, so
+// that nobody can take a log whose beginning is gone for a new one.
+//
+// A generation's directory is made after its rotation was acknowledged, by
+// somebody who knows that: a listing shows only generations that count.
+
+const (
+	firstDir  = "g.0"
+	genPrefix = "g."
+	opRotate  = "rotate" // rotate:BASE:SIZE
+)
+
+type generation struct {
+	first  uint64 // the number of the rotation that began it; 0 in the first
+	base   string // the id of its base; "" in the first
+	size   int64  // of the base, in bytes
+	man    *base  // the base without its text; nil until somebody asks for it
+	tokens map[string]uint64
+	since  uint64 // the first record that tokens tells of
+	next   uint64 // the first record that the next base tells of
+	mine   bool   // the last slot was written by this view
+}
+
+func (g *generation) dir() string {
+	if g.first == 0 {
+		return firstDir
+	}
+	return genPrefix + strconv.FormatUint(g.first, 10) + "." + g.base
+}
+
+// name is the base's file below s/.
+func (g *generation) name() string { return fileName(g.first, g.base) }
+
+// fileName names a base or part that was written for the rotation seq.
+func fileName(seq uint64, id string) string { return strconv.FormatUint(seq, 10) + "." + id }
+
+// parseFileName is the inverse of fileName.
+func parseFileName(name string) (seq uint64, id string, ok bool) {
+	digits, id, _ := strings.Cut(name, ".")
+	seq, ok = parseSeq(digits)
+	return seq, id, ok && isToken(id)
+}
+
+// parseGenerations lists the generations whose directories are among names,
+// oldest first.
+func parseGenerations(names []string) []*generation {
+	var gens []*generation
+	for _, n := range names {
+		rest, ok := strings.CutPrefix(n, genPrefix)
+		if !ok {
+			continue
+		}
+		if n == firstDir {
+			gens = append(gens, &generation{})
+		} else if seq, id, ok := parseFileName(rest); ok {
+			gens = append(gens, &generation{first: seq, base: id})
+		}
+	}
+	slices.SortFunc(gens, func(a, b *generation) int {
+		if a.first != b.first {
+			return int(int64(a.first) - int64(b.first))
+		}
+		return strings.Compare(a.base, b.base)
+	})
+	return gens
+}
+
+// rotation is what the last record of a generation says.
+type rotation struct {
+	base string
+	size int64
+}
+
+func (r rotation) String() string { return fmt.Sprintf("%s:%s:%d", opRotate, r.base, r.size) }
+
+func (r *Record) rotates() bool {
+	return len(r.Ops) == 1 && strings.HasPrefix(r.Ops[0], opRotate+":")
+}
+
+func rotationOf(r *Record) (rot rotation, ok bool, err error) {
+	if !r.rotates() {
+		return rot, false, nil
+	}
+	f := strings.Split(r.Ops[0], ":")
+	if len(f) == 3 {
+		rot.base = f[1]
+		rot.size, err = strconv.ParseInt(f[2], 10, 64)
+	}
+	if err != nil || !isToken(rot.base) || rot.size <= 0 || rot.String() != r.Ops[0] {
+		return rot, true, fmt.Errorf("%w: operation %.80q", ErrCorrupt, r.Ops[0])
+	}
+	return rot, true, nil
+}
+
+// turn begins the generation after a rotation that was just read or written.
+func (l *Log) turn(r *Record, rot rotation) {
+	g := &generation{
+		first: r.Seq, base: rot.base, size: rot.size, mine: l.gen.mine,
+		tokens: l.gen.tokens, since: l.gen.first + 1, next: l.gen.first + 1,
+	}
+	for t, seq := range g.tokens {
+		if seq < g.since {
+			delete(g.tokens, t)
+		}
+	}
+	l.gen, l.turned, l.recent = g, true, nil
+	l.at = position{seq: r.Seq, hash: rot.base}
+	l.watch.Reset()
+}
+
+// confirmBase makes sure that the view's generation has not begun to be
+// cleared away. The size is compared because a late CREATE may bring an empty
+// file of the name back.
+func (l *Log) confirmBase(ctx context.Context) error {
+	if l.gen.first == 0 {
+		return nil
+	}
+	i, err := l.FS.Stat(ctx, path.Join(l.Dir, "s", l.gen.name()))
+	if errors.Is(err, fs.ErrNotExist) || err == nil && i.Size != l.gen.size {
+		return errCollected
+	}
+	return err
+}
+
+// loadTries is how often a start is made when generations are cleared away
+// faster than they can be read.
+const loadTries = 10
+
+// load forgets what was read and starts from the newest base.
+func (l *Log) load(ctx context.Context) (err error) {
+	for try := range loadTries {
+		if try > 0 {
+			// The listing was out of date.
+			if serr := l.Host.Sleep(ctx, 20*time.Millisecond<<try); serr != nil {
+				return err
+			}
+		}
+		var names []string
+		if names, err = l.FS.ReadDir(ctx, l.Dir); err != nil {
+			return err
+		}
+		gens := parseGenerations(names)
+		if len(gens) == 0 {
+			return &fs.PathError{Op: "read", Path: path.Join(l.Dir, firstDir), Err: fs.ErrNotExist}
+		}
+		if err = l.start(ctx, gens[len(gens)-1]); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return err
+}
+
+// start begins a view where a generation begins.
+func (l *Log) start(ctx context.Context, g *generation) error {
+	l.gen, l.at, l.recent, l.whole = nil, position{}, nil, false
+	l.watch.Reset()
+	b, err := l.readBase(ctx, g)
+	if err == nil {
+		err = l.loadState(ctx, b)
+	}
+	if err != nil {
+		return fmt.Errorf("base of %s: %w", g.dir(), err)
+	}
+	g.tokens, g.since, g.next = b.tokens, b.since, b.next
+	b.text, b.tokens = nil, nil
+	g.man = b
+	l.gen = g
+	l.at = position{seq: g.first, hash: noPrev}
+	if g.first > 0 {
+		l.at.hash = g.base
+	}
+	return nil
+}
+
+// loadState gives the machine the state that b describes.
+func (l *Log) loadState(ctx context.Context, b *base) error {
+	if l.Load == nil {
+		return nil
+	}
+	if err := l.Load(nil); err != nil {
+		return err
+	}
+	for _, p := range b.parts {
+		text, err := l.readPart(ctx, p)
+		if err == nil {
+			err = l.Load(text)
+		}
+		if err != nil {
+			return fmt.Errorf("part %s: %w", p.name(), err)
+		}
+	}
+	if len(b.text) == 0 {
+		return nil
+	}
+	return l.Load(b.text)
+}
+
+// makeDir makes the directory of the view's generation.
+func (l *Log) makeDir(ctx context.Context) error {
+	return netfs.MkdirAll(ctx, l.Host, l.FS, l.genDir(l.gen))
+}

@@ -1,0 +1,380 @@
+package spool
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/bobbinmail/bobbin/spool/commitlog"
+)
+
+// A snapshot tells what the records after some record did to a mailbox. It is
+// text; docs/spool-format.md has the grammar:
+//
+//	mailbox UIDVALIDITY UIDNEXT MODSEQ MESSAGES
+//	m UID FLAGS PAST DATE SIZE MODSEQ KEYWORD...   a message
+//	f UID FLAGS PAST MODSEQ KEYWORD...             one that an earlier text has
+//	x MODSEQ UIDS                                  messages expunged
+//	t UID MODSEQ                                   a tombstone
+//	g MODSEQ UIDS                                  tombstones that ended
+//	names
+//	NAME                                           of each m and t, in order
+//
+// PAST is a set of flag values as a hexadecimal number, bit n for the value n,
+// or "-" for the present value alone. The names stand apart because they, and
+// nothing else of the text, stay in memory as they are.
+
+// mark remembers where the UIDs stood after a record.
+type mark struct {
+	seq     uint64
+	uidNext uint32
+}
+
+// vanish is what one record expunged, or whose tombstones it ended.
+type vanish struct {
+	seq  uint64
+	uids UIDSet
+}
+
+// tomb is an expunged message whose file may still be there.
+type tomb struct {
+	uid uint32
+	seq uint64 // of the expunge
+}
+
+// snapshot writes what the records after since did; nil if the state has
+// something that this version does not know.
+func (s *state) snapshot(since uint64) []byte {
+	if s.newer != nil {
+		return nil
+	}
+	newFrom := uint32(1)
+	for _, m := range s.marks {
+		if m.seq <= since {
+			newFrom = max(newFrom, m.uidNext)
+		}
+	}
+	var rows, names bytes.Buffer
+	added := 0
+	for _, m := range s.msgs {
+		switch {
+		case since > 0 && m.ModSeq <= since:
+		case m.UID >= newFrom || since == 0:
+			fmt.Fprintf(&rows, "m %d %s %s %d %d %d", m.UID, letters(m.Flags), pastText(m), m.Date.Unix(), m.Size, m.ModSeq)
+			writeKeywords(&rows, m.Keywords)
+			names.WriteString(commitlog.Encode(m.Name) + "\n")
+			added++
+		default:
+			fmt.Fprintf(&rows, "f %d %s %s %d", m.UID, letters(m.Flags), pastText(m), m.ModSeq)
+			writeKeywords(&rows, m.Keywords)
+		}
+	}
+	if since > 0 {
+		for _, v := range after(s.vanished, since) {
+			fmt.Fprintf(&rows, "x %d %s\n", v.seq, v.uids)
+		}
+	}
+	for _, name := range slices.SortedFunc(maps.Keys(s.tombs), func(a, b string) int { return cmp.Compare(s.tombs[a].uid, s.tombs[b].uid) }) {
+		if t := s.tombs[name]; t.seq > since {
+			fmt.Fprintf(&rows, "t %d %d\n", t.uid, t.seq)
+			names.WriteString(commitlog.Encode(name) + "\n")
+		}
+	}
+	if since > 0 {
+		for _, v := range after(s.ended, since) {
+			fmt.Fprintf(&rows, "g %d %s\n", v.seq, v.uids)
+		}
+	}
+	head := fmt.Appendf(nil, "mailbox %d %d %d %d\n", s.uidValidity, s.uidNext, s.modSeq, added)
+	return slices.Concat(head, rows.Bytes(), []byte("names\n"), names.Bytes())
+}
+
+// after returns the part of list that is younger than since.
+func after(list []vanish, since uint64) []vanish {
+	i, _ := slices.BinarySearchFunc(list, since+1, func(v vanish, seq uint64) int { return cmp.Compare(v.seq, seq) })
+	return list[i:]
+}
+
+func pastText(m *Message) string {
+	if m.past == flagStates(0).with(m.Flags) {
+		return "-"
+	}
+	return strconv.FormatUint(uint64(m.past), 16)
+}
+
+func writeKeywords(w *bytes.Buffer, keywords []string) {
+	for _, k := range keywords {
+		w.WriteByte(' ')
+		w.WriteString(commitlog.Encode(k))
+	}
+	w.WriteByte('\n')
+}
+
+// loader takes one snapshot into a state.
+type loader struct {
+	*state
+	block   []Message // room for the messages to come
+	gone    UIDSet    // to be taken out at the end
+	ended   UIDSet
+	unnamed []*Message
+	tombs   []tomb
+	words   map[string][]string // keywords by how they are written
+}
+
+// loadInto is commitlog.Config.Load for a state.
+func loadInto(s **state, text []byte) error {
+	if text == nil {
+		*s = newState()
+		return nil
+	}
+	return (*s).load(text)
+}
+
+// load takes in a snapshot on top of those before it.
+func (s *state) load(text []byte) error {
+	rows, names, ok := bytes.Cut(text, []byte("\nnames\n"))
+	if !ok {
+		return fmt.Errorf("%w: a snapshot without end", commitlog.ErrCorrupt)
+	}
+	l := &loader{state: s, words: map[string][]string{}}
+	if !bytes.HasPrefix(rows, []byte("mailbox ")) {
+		return fmt.Errorf("%w: a snapshot without head", commitlog.ErrCorrupt)
+	}
+	for len(rows) > 0 {
+		var row []byte
+		row, rows, _ = bytes.Cut(rows, []byte("\n"))
+		if err := l.row(row); err != nil {
+			return fmt.Errorf("snapshot line %.80q: %w", row, err)
+		}
+	}
+	if err := l.takeOut(); err != nil {
+		return err
+	}
+	return l.name(string(names))
+}
+
+// row reads one line.
+func (l *loader) row(row []byte) error {
+	f := fields{rest: row}
+	word := f.next()
+	switch string(word) {
+	case "mailbox":
+		l.head(&f)
+	case "m":
+		l.message(&f)
+	case "f":
+		l.change(&f)
+	case "x":
+		l.vanished, l.gone = f.vanish(l.vanished, l.gone)
+	case "t":
+		t := tomb{f.uid(), f.number(64)}
+		f.bad = f.bad || t.uid >= l.uidNext || len(l.tombs) > 0 && l.tombs[len(l.tombs)-1].uid >= t.uid
+		l.tombs = append(l.tombs, t)
+	case "g":
+		l.state.ended, l.ended = f.vanish(l.state.ended, l.ended)
+	default:
+		return unknownOp(string(word))
+	}
+	if f.bad || len(f.rest) > 0 {
+		return commitlog.ErrCorrupt
+	}
+	return nil
+}
+
+func (l *loader) head(f *fields) {
+	l.uidValidity, l.uidNext = f.uid(), f.uid()
+	l.modSeq = f.number(64)
+	if n := f.number(32); n <= uint64(l.uidNext) {
+		l.block = make([]Message, n)
+		l.msgs = slices.Grow(l.msgs, int(n))
+		l.byName.reserve(int(n), l.nameOf)
+	}
+	l.marks = append(l.marks, mark{l.modSeq, l.uidNext})
+}
+
+func (l *loader) message(f *fields) {
+	if len(l.block) == 0 {
+		f.bad = true
+		return
+	}
+	m := &l.block[0]
+	l.block = l.block[1:]
+	m.UID = f.uid()
+	f.flags(m)
+	m.Date = time.Unix(f.signed(), 0)
+	m.Size = int64(f.number(63))
+	m.ModSeq = f.number(64)
+	m.Keywords = l.keywords(f)
+	if m.UID >= l.uidNext {
+		f.bad = true
+	}
+	l.unnamed = append(l.unnamed, m)
+}
+
+func (l *loader) change(f *fields) {
+	old, i := l.find(f.uid())
+	if old == nil {
+		f.bad = true
+		return
+	}
+	m := *old
+	f.flags(&m)
+	m.ModSeq = f.number(64)
+	m.Keywords = l.keywords(f)
+	l.msgs[i] = &m
+}
+
+// keywords reads what is left of a line. Messages share their lists.
+func (l *loader) keywords(f *fields) []string {
+	if len(f.rest) == 0 {
+		return nil
+	}
+	if list, ok := l.words[string(f.rest)]; ok {
+		f.rest = nil
+		return list
+	}
+	key := string(f.rest)
+	var list []string
+	for len(f.rest) > 0 {
+		k, err := commitlog.Decode(string(f.next()))
+		f.bad = f.bad || err != nil || k == ""
+		list = append(list, k)
+	}
+	l.words[key] = list
+	return list
+}
+
+// takeOut removes what the snapshot says is gone.
+func (l *loader) takeOut() error {
+	if len(l.gone) > 0 {
+		gone := slices.Clone(l.gone).normal()
+		for _, m := range l.in(gone) {
+			l.byName.remove(m.Name, m.UID)
+		}
+		l.msgs = slices.DeleteFunc(l.msgs, func(m *Message) bool { return gone.Contains(m.UID) })
+	}
+	if len(l.ended) > 0 {
+		ended := slices.Clone(l.ended).normal()
+		maps.DeleteFunc(l.state.tombs, func(_ string, t tomb) bool { return ended.Contains(t.uid) })
+	}
+	return nil
+}
+
+// name gives the new messages and tombstones their names.
+func (l *loader) name(names string) error {
+	bad := func(name string) error {
+		return fmt.Errorf("%w: snapshot name %.80q", commitlog.ErrCorrupt, name)
+	}
+	next := func() (string, bool) {
+		line, rest, ok := strings.Cut(names, "\n")
+		names = rest
+		if !ok || commitlog.Plain(line) {
+			_, _, fit := splitName(line)
+			return line, ok && fit && strings.IndexByte(line, '/') < 0
+		}
+		var op operation
+		err := op.parseName(line)
+		return op.name, err == nil
+	}
+	for _, m := range l.unnamed {
+		name, ok := next()
+		if !ok {
+			return bad(name)
+		}
+		m.Name = name
+		old, i := l.find(m.UID)
+		switch {
+		case old != nil && old.Name == name:
+			l.msgs[i] = m
+		case old != nil || len(l.msgs) > 0 && l.msgs[len(l.msgs)-1].UID > m.UID || l.named(name) != nil:
+			return bad(name)
+		default:
+			l.insert(m)
+		}
+	}
+	for _, t := range l.tombs {
+		name, ok := next()
+		if live, _ := l.find(t.uid); !ok || live != nil || l.knows(name) {
+			return bad(name)
+		}
+		l.state.tombs[name] = t
+	}
+	if names != "" {
+		return bad(names)
+	}
+	return nil
+}
+
+// fields reads words separated by single spaces.
+type fields struct {
+	rest []byte
+	bad  bool
+}
+
+func (f *fields) next() []byte {
+	word, rest, more := bytes.Cut(f.rest, []byte(" "))
+	f.bad = f.bad || len(word) == 0 || more && len(rest) == 0
+	f.rest = rest
+	return word
+}
+
+// number reads a decimal number of at most so many bits.
+func (f *fields) number(bits int) uint64 {
+	var n uint64
+	word := f.next()
+	for _, c := range word {
+		if c < '0' || c > '9' || n > (1<<63)/5 {
+			f.bad = true
+			return 0
+		}
+		n = 10*n + uint64(c-'0')
+	}
+	f.bad = f.bad || len(word) > 1 && word[0] == '0' || bits < 64 && n>>bits != 0
+	return n
+}
+
+func (f *fields) signed() int64 {
+	if rest, ok := bytes.CutPrefix(f.rest, []byte("-")); ok {
+		f.rest = rest
+		return -int64(f.number(63))
+	}
+	return int64(f.number(63))
+}
+
+func (f *fields) uid() uint32 {
+	n := uint32(f.number(32))
+	f.bad = f.bad || n == 0
+	return n
+}
+
+// flags reads a message's flags and what they were.
+func (f *fields) flags(m *Message) {
+	word := f.next()
+	if string(word) == "-" {
+		m.Flags = 0
+	} else {
+		m.Flags, _ = flagsOf(string(word))
+		f.bad = f.bad || m.Flags.Letters() != string(word)
+	}
+	if past := f.next(); string(past) == "-" {
+		m.past = flagStates(0).with(m.Flags)
+	} else {
+		n, err := strconv.ParseUint(string(past), 16, 64)
+		f.bad = f.bad || err != nil
+		m.past = flagStates(n)
+	}
+}
+
+// vanish reads a record's number and a set, which it adds to both.
+func (f *fields) vanish(list []vanish, all UIDSet) ([]vanish, UIDSet) {
+	v := vanish{seq: f.number(64)}
+	set, err := parseStoredSet(string(f.next()))
+	f.bad = f.bad || err != nil || len(list) > 0 && list[len(list)-1].seq > v.seq
+	v.uids = set
+	return append(list, v), append(all, set...)
+}
