@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -23,9 +24,14 @@ const (
 	// ViaLink writes a file under a temporary name and links it: SMB with
 	// hard links, and shares that are used through NFS and SMB at once (H67).
 	ViaLink
+	// ViaDir writes a file into a temporary directory and renames that to the
+	// slot's name: shares that have neither kind of link (H19). A directory
+	// with something in it is never replaced. It takes seven requests, and
+	// four to read.
+	ViaDir
 )
 
-var wayNames = []string{"symlink", "link"}
+var wayNames = []string{"symlink", "link", "directory"}
 
 // String returns the way's name as the marker file has it.
 func (w Way) String() string { return wayNames[w] }
@@ -37,35 +43,48 @@ func ParseWay(s string) (Way, error) {
 			return Way(i), nil
 		}
 	}
-	return 0, fmt.Errorf("unknown way %q to create slots: use symlink or link", s)
+	return 0, fmt.Errorf("unknown way %q to create slots: use symlink, link or directory", s)
 }
 
-// linkMax is the longest record of the link way, in bytes.
-const linkMax = 64 << 10
+// fileMax is the longest record of the ways that keep it in a file, in bytes.
+const fileMax = 64 << 10
 
 // Max returns the longest record that the way takes on a share, in bytes.
 func (w Way) Max(p Profile) int {
-	if w == ViaLink {
-		return linkMax
+	if w == ViaSymlink {
+		return p.RecordMax
 	}
-	return p.RecordMax
+	return fileMax
 }
 
 // patience is how long an operation with an unknown outcome is resolved
 // before the caller is told so.
 const patience = 30 * time.Second
 
+// denials is how many times in a row a way is denied permission before that
+// counts. SMB denies to rename a directory while a handle of a file in it is
+// held back, which lasts seconds (H14, H60).
+func (w Way) denials() int {
+	if w == ViaDir {
+		return 9 // 3.3 s
+	}
+	return 4
+}
+
 // Get reads the record under name. The error wraps fs.ErrNotExist when there
 // is none and [ErrIrregular] when name is something else than a record.
 func (w Way) Get(ctx context.Context, f FS, name string) (string, error) {
-	if w == ViaSymlink {
+	switch w {
+	case ViaSymlink:
 		s, err := f.Readlink(ctx, name)
 		if errors.Is(err, syscall.EINVAL) {
 			err = fmt.Errorf("readlink %s: %w", name, ErrIrregular)
 		}
 		return s, err
+	case ViaDir:
+		return getDir(ctx, f, name)
 	}
-	b, err := ReadFile(ctx, f, name, linkMax)
+	b, err := ReadFile(ctx, f, name, fileMax)
 	return string(b), err
 }
 
@@ -97,41 +116,52 @@ func (w Way) Put(ctx context.Context, h *Host, f FS, name, data string) (string,
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
+	if w != ViaSymlink && len(data) > fileMax {
+		return "", &fs.PathError{Op: "put", Path: name, Err: syscall.EFBIG}
+	}
 	p := &put{way: w, h: h, f: f, name: name, data: data}
 	defer p.clean(context.WithoutCancel(ctx))
-	doubt := false
 	start := h.Boot()
 	for try := 0; ; try++ {
 		err := p.create(ctx)
 		if err == nil {
 			return "", p.done(ctx)
 		}
-		got, gerr := w.Get(ctx, f, name)
+		got, gerr := p.look(ctx)
 		switch {
 		case gerr == nil && got == data:
 			return "", p.done(ctx)
 		case gerr == nil:
+			p.taken = true
 			return got, &fs.PathError{Op: "put", Path: name, Err: fs.ErrExist}
 		case errors.Is(gerr, ErrIrregular):
 			return "", gerr
 		}
+		exists, denied := errors.Is(err, fs.ErrExist), errors.Is(err, fs.ErrPermission)
 		absent := errors.Is(gerr, fs.ErrNotExist)
+		told := denied || refused(err) || errors.Is(err, fs.ErrNotExist)
+		// What exists and cannot be seen may be our own, sent twice.
+		p.doubt = p.doubt || exists || p.sent && !(absent && told)
 		final := hopeless(ctx, err) || h.Boot()-start > patience ||
-			errors.Is(err, fs.ErrPermission) && try >= 4
-		// "It exists" and "it is not there" may both speak of our own record: a
-		// lost reply and a name cache that is behind.
-		doubt = doubt || !absent || !(refused(err) ||
-			errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission))
+			denied && try >= w.denials() || h.retryPause(ctx, try) != nil
 		switch {
-		case final && !doubt:
-			return "", fmt.Errorf("put %s: %w", name, err)
-		case final:
+		case !final:
+		case p.doubt:
 			return "", uncertain("put", name, err)
-		}
-		if serr := h.retryPause(ctx, try); serr != nil {
-			return "", uncertain("put", name, err)
+		default:
+			return "", p.withdraw(ctx, fmt.Errorf("put %s: %w", name, err))
 		}
 	}
+}
+
+// Remove removes the record under name; one that is already gone is removed
+// (H09). A request that comes late removes what was put there meanwhile (H12).
+// It also removes what a name of [Temporary] stands for.
+func (w Way) Remove(ctx context.Context, h *Host, f FS, name string) error {
+	if w == ViaDir {
+		return removeDir(ctx, h, f, name)
+	}
+	return Unlink(ctx, h, f, name)
 }
 
 // put is one put-if-absent under way.
@@ -140,38 +170,93 @@ type put struct {
 	h          *Host
 	f          FS
 	name, data string
-	temp       string // the written file of the link way
+	temp       string // what is complete and waits for its public name
+	sent       bool   // the last create came so far as to ask for the name
+	doubt      bool   // a create may have been done, or may be done later
+	taken      bool   // the name is somebody else's, whatever comes late
 }
 
 func (p *put) create(ctx context.Context) error {
-	if p.way == ViaSymlink {
-		return p.f.Symlink(ctx, p.data, p.name)
+	p.sent = false
+	if p.way != ViaSymlink && p.temp == "" {
+		if err := p.prepare(ctx); err != nil {
+			return err
+		}
 	}
-	if p.temp == "" {
-		token, err := p.h.Token()
-		if err != nil {
-			return err
-		}
-		temp := path.Join(path.Dir(p.name), ".t."+token)
-		if err := WriteFile(ctx, p.f, temp, []byte(p.data)); err != nil {
-			return err
-		}
-		p.temp = temp
+	p.sent = true
+	switch p.way {
+	case ViaSymlink:
+		return p.f.Symlink(ctx, p.data, p.name)
+	case ViaDir:
+		return p.renameDir(ctx)
 	}
 	return p.f.Link(ctx, p.temp, p.name)
 }
 
+// prepare writes the record under a temporary name, a new one each time: what
+// comes late of an attempt that failed must not reach the next.
+func (p *put) prepare(ctx context.Context) error {
+	temp, err := tempName(p.h, p.name)
+	if err != nil {
+		return err
+	}
+	if p.way == ViaDir {
+		err = p.writeDir(ctx, temp)
+	} else {
+		err = WriteFile(ctx, p.f, temp, []byte(p.data))
+	}
+	if err == nil {
+		p.temp = temp
+	}
+	return err
+}
+
+// look reads what has the name. That there is nothing is believed only of a
+// client that has just asked for the directory (H34).
+func (p *put) look(ctx context.Context) (string, error) {
+	got, err := p.way.Get(ctx, p.f, p.name)
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, err = Fresh(ctx, p.f, path.Dir(p.name)); err == nil {
+			got, err = p.way.Get(ctx, p.f, p.name)
+		}
+	}
+	return got, err
+}
+
+// tempPrefix begins the names of what becomes a record, or was one. No other
+// name in a directory of records begins so.
+const tempPrefix = ".t."
+
+// Temporary tells whether a name is that of a Put or [Way.Remove] under way or
+// broken off. What has such a name may be removed by [Way.Remove] once nobody
+// can be at work on it any more.
+func Temporary(name string) bool { return strings.HasPrefix(path.Base(name), tempPrefix) }
+
+// tempName makes a name beside name that nobody else has.
+func tempName(h *Host, name string) (string, error) {
+	token, err := h.Token()
+	return path.Join(path.Dir(name), tempPrefix+token), err
+}
+
 func (p *put) done(ctx context.Context) error {
+	if p.way == ViaDir {
+		p.temp = "" // some cache may take the temporary name for the slot (H33)
+	}
 	if err := SyncDir(ctx, p.h, p.f, path.Dir(p.name)); err != nil {
 		return uncertain("put", p.name, err)
 	}
 	return nil
 }
 
-// clean removes the temporary name; what a crash leaves is litter, not state.
+// clean removes what has a temporary name; what a crash leaves is litter, not
+// state.
 func (p *put) clean(ctx context.Context) {
-	if p.temp != "" {
+	switch {
+	case p.temp == "":
+	case p.way == ViaLink:
 		_ = Unlink(ctx, p.h, p.f, p.temp)
+	case p.taken: // else a rename that comes late must find the record inside (H12)
+		discardDir(ctx, p.h, p.f, p.temp)
 	}
 }
 

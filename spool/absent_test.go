@@ -25,7 +25,7 @@ func TestRenamesAreNoRemovals(t *testing.T) {
 	for seed := range seeds {
 		simfs.Run(t, simfs.Options{Seed: seed, Faults: simfs.Faults{SplitList: 0.9}}, func(t *testing.T, s *simfs.Sim) {
 			h := s.Host("init")
-			makeAlice(t, h)
+			makeAlice(t, h, "")
 			sp, err := spool.Open(t.Context(), h)
 			if err != nil {
 				t.Fatal(err)

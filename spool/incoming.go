@@ -196,5 +196,5 @@ func (b *Box) delivered(ctx context.Context, name string) (bool, error) {
 
 // ForgetOnce removes the trace that PublishOnce left under key.
 func (b *Box) ForgetOnce(ctx context.Context, key string) error {
-	return netfs.Unlink(ctx, b.spool.Host, b.fs, onceDir+"/"+key)
+	return b.spool.way.Remove(ctx, b.spool.Host, b.fs, onceDir+"/"+key)
 }

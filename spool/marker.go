@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
-	"strings"
 	"syscall"
 
 	"github.com/BurntSushi/toml"
@@ -29,7 +28,7 @@ type Marker struct {
 	Level int `toml:"level"`
 	// Share is 26 random characters that tell this spool from all others.
 	Share string `toml:"share"`
-	// Slots is the way of put-if-absent: "symlink" or "link".
+	// Slots is the way of put-if-absent: "symlink", "link" or "directory".
 	Slots string `toml:"slots"`
 	// RecordMax is the longest record in bytes; longer ones get a payload.
 	RecordMax int `toml:"record_max"`
@@ -92,7 +91,7 @@ func readMarker(ctx context.Context, f netfs.FS) (Marker, netfs.Way, error) {
 
 // InitOptions choose what Init would otherwise find out.
 type InitOptions struct {
-	// Slots is "symlink", "link" or "" to try.
+	// Slots is "symlink", "link", "directory" or "" to try.
 	Slots string
 	// Separator is ":", ";" or "" to try.
 	Separator string
@@ -116,7 +115,8 @@ func Init(ctx context.Context, h *netfs.Host, o InitOptions) (*Spool, error) {
 	if m.Share, err = h.Token(); err != nil {
 		return nil, err
 	}
-	if err := m.choose(ctx, h); err != nil {
+	way, err := m.choose(ctx, h)
+	if err != nil {
 		return nil, err
 	}
 	for _, d := range append(commitlog.Dirs(accountsDir), usersDir, trashDir) {
@@ -128,7 +128,7 @@ func Init(ctx context.Context, h *netfs.Host, o InitOptions) (*Spool, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := publishMarker(ctx, h, b); err != nil {
+	if err := publishMarker(ctx, h, way, b); err != nil {
 		return nil, err
 	}
 	return Open(ctx, h)
@@ -160,27 +160,10 @@ func mostlyEmpty(ctx context.Context, f netfs.FS) error {
 }
 
 // choose fills in the way and the separator by trying them on the share.
-func (m *Marker) choose(ctx context.Context, h *netfs.Host) error {
-	ways := []netfs.Way{netfs.ViaSymlink, netfs.ViaLink}
-	if m.Slots != "" {
-		w, err := netfs.ParseWay(m.Slots)
-		if err != nil {
-			return err
-		}
-		ways = []netfs.Way{w}
-	}
-	var errs []error
-	m.Slots = ""
-	for _, w := range ways {
-		longest, err := longestRecord(ctx, h, w)
-		if err == nil {
-			m.Slots, m.RecordMax = w.String(), longest
-			break
-		}
-		errs = append(errs, fmt.Errorf("%s: %w", w, err))
-	}
-	if m.Slots == "" {
-		return fmt.Errorf("no way to create slots works here: %w", errors.Join(errs...))
+func (m *Marker) choose(ctx context.Context, h *netfs.Host) (netfs.Way, error) {
+	way, err := m.chooseWay(ctx, h)
+	if err != nil {
+		return way, err
 	}
 	for _, sep := range []string{":", ";"} {
 		if m.Separator != "" {
@@ -189,13 +172,34 @@ func (m *Marker) choose(ctx context.Context, h *netfs.Host) error {
 		if err := trySeparator(ctx, h, sep); err == nil {
 			m.Separator = sep
 		} else if sep == ";" {
-			return fmt.Errorf("file names with flags: %w", err)
+			return way, fmt.Errorf("file names with flags: %w", err)
 		}
 	}
 	if m.Separator != ":" && m.Separator != ";" {
-		return fmt.Errorf("separator %q: %w: use \":\" or \";\"", m.Separator, ErrBadName)
+		return way, fmt.Errorf("separator %q: %w: use \":\" or \";\"", m.Separator, ErrBadName)
 	}
-	return nil
+	return way, nil
+}
+
+func (m *Marker) chooseWay(ctx context.Context, h *netfs.Host) (netfs.Way, error) {
+	ways := []netfs.Way{netfs.ViaSymlink, netfs.ViaLink, netfs.ViaDir}
+	if m.Slots != "" {
+		w, err := netfs.ParseWay(m.Slots)
+		if err != nil {
+			return w, err
+		}
+		ways = []netfs.Way{w}
+	}
+	var errs []error
+	for _, w := range ways {
+		longest, err := longestRecord(ctx, h, w)
+		if err == nil {
+			m.Slots, m.RecordMax = w.String(), longest
+			return w, nil
+		}
+		errs = append(errs, fmt.Errorf("%s: %w", w, err))
+	}
+	return 0, fmt.Errorf("no way to create slots works here: %w", errors.Join(errs...))
 }
 
 // longestRecord finds out how long records may be: what the kind of share
@@ -216,23 +220,13 @@ func longestRecord(ctx context.Context, h *netfs.Host, w netfs.Way) (int, error)
 // recordMin is the shortest limit on records that is of any use, in bytes.
 const recordMin = 500
 
-// tryWay makes sure that a slot of that size is created once and read back.
+// tryWay makes sure that records of that size can be put on the share.
 func tryWay(ctx context.Context, h *netfs.Host, w netfs.Way, size int) error {
 	token, err := h.Token()
 	if err != nil {
 		return err
 	}
-	name := ".probe." + token
-	defer func() { _ = netfs.Unlink(ctx, h, h.Share, name) }()
-	first := token + strings.Repeat("x", size-len(token))
-	if _, err := w.Put(ctx, h, h.Share, name, first); err != nil {
-		return err
-	}
-	got, err := w.Put(ctx, h, h.Share, name, "second "+token)
-	if !errors.Is(err, fs.ErrExist) || got != first {
-		return fmt.Errorf("a name was created twice: %.40q, %v", got, err)
-	}
-	return nil
+	return w.Try(ctx, h, h.Share, ".probe."+token, size)
 }
 
 // trySeparator makes sure that a name with flags is listed as it was made.
@@ -258,29 +252,62 @@ func trySeparator(ctx context.Context, h *netfs.Host, sep string) error {
 	return fmt.Errorf("%q: %w", name, fs.ErrInvalid)
 }
 
+// firstName holds the marker that was first, where hard links cannot tell.
+const firstName = "." + markerName
+
 // publishMarker writes the marker so that one of several hosts wins.
-func publishMarker(ctx context.Context, h *netfs.Host, b []byte) error {
+//
+// Without hard links the text is put by the spool's own way first, under
+// another name. Whoever finds one there publishes it and not his own, so all
+// renames onto the marker's name bring the same text. The other name stays.
+func publishMarker(ctx context.Context, h *netfs.Host, way netfs.Way, b []byte) error {
+	taken := fmt.Errorf("spool: %w", ErrExists)
 	_, err := netfs.ViaLink.Put(ctx, h, h.Share, markerName, string(b))
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("spool: %w", ErrExists)
+		return taken
 	}
 	if err == nil || !netfs.Unsupported(err) {
 		return err
 	}
+	text := string(b)
+	first, err := way.Put(ctx, h, h.Share, firstName, text)
+	lost := errors.Is(err, fs.ErrExist)
+	if lost {
+		text = first
+		_, _, err = parseMarker([]byte(first))
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", firstName, err)
+	}
+	if _, err := netfs.Fresh(ctx, h.Share, "."); err != nil {
+		return err
+	}
+	if _, _, err := readMarker(ctx, h.Share); errors.Is(err, ErrNotSpool) {
+		if err := writeMarker(ctx, h, text); err != nil {
+			return err
+		}
+	} else if err != nil {
+		return err
+	}
+	if lost {
+		return taken
+	}
+	return nil
+}
+
+// writeMarker gives the marker's name to text.
+func writeMarker(ctx context.Context, h *netfs.Host, text string) error {
 	token, err := h.Token()
 	if err != nil {
 		return err
 	}
 	temp := ".marker." + token
-	if err := netfs.WriteFile(ctx, h.Share, temp, b); err != nil {
+	if err := netfs.WriteFile(ctx, h.Share, temp, []byte(text)); err != nil {
 		return err
 	}
-	if err := netfs.Move(ctx, h, h.Share, temp, markerName); err != nil {
-		return err
-	}
-	got, err := netfs.ReadFile(ctx, h.Share, markerName, markerMax)
-	if err == nil && !bytes.Equal(got, b) {
-		err = fmt.Errorf("spool: %w", ErrExists)
+	err = netfs.Move(ctx, h, h.Share, temp, markerName)
+	if errors.Is(err, netfs.ErrVanished) {
+		err = fmt.Errorf("%s: %w: %v", markerName, netfs.ErrUncertain, err)
 	}
 	return err
 }

@@ -280,7 +280,7 @@ func simulate(t *testing.T, o simfs.Options, hosts, steps int) (ops int) {
 	simfs.Run(t, o, func(t *testing.T, s *simfs.Sim) {
 		faults := o.Faults
 		s.SetFaults(simfs.Faults{})
-		makeAlice(t, s.Host("init"))
+		makeAlice(t, s.Host("init"), slotsOf(o.Seed))
 		s.SetFaults(faults)
 		hist := newHistory()
 		// The format counts on requests that are less late than KeepFor.
@@ -318,10 +318,21 @@ func simulate(t *testing.T, o simfs.Options, hosts, steps int) (ops int) {
 	return ops
 }
 
+// slotsOf lets some seeds use the slower ways.
+func slotsOf(seed uint64) string {
+	switch seed % 7 {
+	case 2:
+		return netfs.ViaLink.String()
+	case 4, 6:
+		return netfs.ViaDir.String()
+	}
+	return netfs.ViaSymlink.String()
+}
+
 // makeAlice makes a spool with one user.
-func makeAlice(t *testing.T, h *netfs.Host) {
+func makeAlice(t *testing.T, h *netfs.Host, slots string) {
 	t.Helper()
-	s, err := spool.Init(t.Context(), h, spool.InitOptions{})
+	s, err := spool.Init(t.Context(), h, spool.InitOptions{Slots: slots})
 	if err != nil {
 		t.Fatal(err)
 	}

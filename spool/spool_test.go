@@ -113,7 +113,7 @@ func checkClean(t testing.TB, b *spool.Box) {
 }
 
 func TestDeliverFlagExpunge(t *testing.T) {
-	for _, slots := range []string{"symlink", "link"} {
+	for _, slots := range []string{"symlink", "link", "directory"} {
 		t.Run(slots, func(t *testing.T) {
 			s, dir := newSpool(t, spool.InitOptions{Slots: slots})
 			b := inbox(t, s)

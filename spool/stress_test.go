@@ -231,9 +231,9 @@ func TestStress(t *testing.T) {
 	if full() {
 		processes, ops, every = 8, 2000, time.Second
 	}
-	for _, slots := range []string{"symlink", "link"} {
+	for _, slots := range []string{"symlink", "link", "directory"} {
 		t.Run(slots, func(t *testing.T) {
-			if slots == "link" {
+			if slots != "symlink" {
 				processes, ops, every = 3, 100, 30*time.Millisecond
 			}
 			runStress(t, slots, processes, ops, every)

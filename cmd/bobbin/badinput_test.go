@@ -161,7 +161,7 @@ var damages = []struct {
 // TestDamagedLogs: a log that cannot be read to its end is not changed, and
 // check says which file it is, and goes on to the other mailboxes.
 func TestDamagedLogs(t *testing.T) {
-	for _, slots := range []string{"symlink", "link"} {
+	for slots, record := range map[string]string{"symlink": "", "link": "", "directory": "/r"} {
 		r := newRig(t, "--slots", slots)
 		r.shortRecords()
 		for range 10 { // enough for a payload then
@@ -175,9 +175,9 @@ func TestDamagedLogs(t *testing.T) {
 			file, named string
 			commands    [][]string
 		}{
-			{"users/alice/bobbin/g.0/3", "bobbin/g.0/3", mailboxCommands},
+			{"users/alice/bobbin/g.0/3" + record, "bobbin/g.0/3", mailboxCommands},
 			{"users/alice/bobbin/p/2.*", "bobbin/p/2.", mailboxCommands},
-			{"accounts/g.0/2", "accounts/g.0/2", accountCommands},
+			{"accounts/g.0/2" + record, "accounts/g.0/2", accountCommands},
 		} {
 			file := r.path(victim.file)
 			for _, d := range damages {

@@ -26,7 +26,7 @@ func (a *app) initCommand() *cli.Command {
 			"message files may be named, and records it in DIR/bobbin.toml for all hosts. " +
 			"DIR must be empty or new; mount the share first.",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "slots", Usage: "create slots by `WAY`: symlink or link", DefaultText: "what works"},
+			&cli.StringFlag{Name: "slots", Usage: "create slots by `WAY`: symlink, link or directory", DefaultText: "what works"},
 			&cli.StringFlag{Name: "separator", Usage: "put `CHAR` before the flags in file names: ':' or ';'", DefaultText: "what works"},
 		},
 		Action: a.init,

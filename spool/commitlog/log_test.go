@@ -84,7 +84,7 @@ func (f *fixture) log() (*commitlog.Log, *counter) {
 func (f *fixture) slot(n int) string { return filepath.Join(f.dir, "log/g.0", strconv.Itoa(n)) }
 
 func TestTwoViews(t *testing.T) {
-	for _, way := range []netfs.Way{netfs.ViaSymlink, netfs.ViaLink} {
+	for _, way := range []netfs.Way{netfs.ViaSymlink, netfs.ViaLink, netfs.ViaDir} {
 		t.Run(way.String(), func(t *testing.T) {
 			f := newFixture(t, way)
 			a, ca := f.log()

@@ -257,7 +257,7 @@ func (l *Log) clear(ctx context.Context, g *generation, last uint64) error {
 		return err
 	}
 	for seq := g.first + 1; seq <= last; seq++ {
-		if err := netfs.Unlink(ctx, l.Host, l.FS, l.slotIn(g, seq)); err != nil {
+		if err := l.Way.Remove(ctx, l.Host, l.FS, l.slotIn(g, seq)); err != nil {
 			return err
 		}
 	}
@@ -267,7 +267,7 @@ func (l *Log) clear(ctx context.Context, g *generation, last uint64) error {
 		return nil
 	}
 	for _, n := range names {
-		if err := netfs.Unlink(ctx, l.Host, l.FS, path.Join(dir, n)); err != nil {
+		if err := l.Way.Remove(ctx, l.Host, l.FS, path.Join(dir, n)); err != nil {
 			return err
 		}
 	}

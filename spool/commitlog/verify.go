@@ -127,8 +127,13 @@ func (v *verifier) generation(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	for _, n := range names {
-		if _, ok := parseSeq(n); !ok {
-			v.fault(path.Join(dir, n), true, errors.New("no slot's name; it is ignored"))
+		_, ok := parseSeq(n)
+		switch name := path.Join(dir, n); {
+		case ok:
+		case netfs.Temporary(n):
+			v.fault(name, true, errors.New("a slot that is being made, or was given up; it is ignored"))
+		default:
+			v.fault(name, true, errors.New("no slot's name; it is ignored"))
 		}
 	}
 	newest, missing := newestOf(names), 0
