@@ -429,3 +429,39 @@ func TestSubOfReplacedDirectory(t *testing.T) {
 		t.Errorf("entered the old directory: %q, %v", names, err)
 	}
 }
+
+// A directory below one that another host replaced is entered anew too.
+func TestSubBelowReplacedDirectory(t *testing.T) {
+	h, dir := newHost(t)
+	if err := netfs.MkdirAll(t.Context(), h, h.Share, "d/e"); err != nil {
+		t.Fatal(err)
+	}
+	if err := netfs.WriteFile(t.Context(), h.Share, "d/e/1", nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Rename(filepath.Join(dir, "d"), filepath.Join(dir, "old")), os.MkdirAll(filepath.Join(dir, "d/e"), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	f, err := h.Share.Sub(t.Context(), "d/e")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if names, err := f.ReadDir(t.Context(), "."); len(names) != 0 || err != nil {
+		t.Errorf("entered the old directory: %q, %v", names, err)
+	}
+}
+
+// Calls on directories refuse wrong names as all others do.
+func TestInvalidDirectories(t *testing.T) {
+	h, _ := newHost(t)
+	for _, name := range []string{"", "/", "/x", "../x", "x/"} {
+		_, err := h.Share.ReadDir(t.Context(), name)
+		_, serr := h.Share.Sub(t.Context(), name)
+		for _, err := range []error{err, serr, h.Share.SyncDir(t.Context(), name)} {
+			if !errors.Is(err, fs.ErrInvalid) {
+				t.Errorf("%q: %v, want fs.ErrInvalid", name, err)
+			}
+		}
+	}
+}

@@ -10,37 +10,31 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// osFS is a tree of the real file system. An os.Root holds its top. Below it
-// every component is opened with O_NOFOLLOW, because os.Root follows links
-// that stay inside the tree and one user's mailbox must not lead into
-// another's. Directories stay open, so that a message file costs no walk.
+// osFS is a tree of the real file system. Its top is held open, and every
+// component below is opened with O_NOFOLLOW: os.Root would follow links that
+// stay inside the tree, and one user's mailbox must not lead into another's.
+// Directories stay open, so that a message file costs no walk.
 type osFS struct {
-	root *os.Root
 	mu   sync.Mutex
 	dirs map[string]*os.File // by name; "." is the top
 }
 
 func openOS(dir string) (*osFS, error) {
-	root, err := os.OpenRoot(dir)
+	top, err := os.OpenFile(dir, dirFlags&^unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return nil, err
 	}
-	return newOS(root)
+	return newOS(top), nil
 }
 
-func newOS(root *os.Root) (*osFS, error) {
-	top, err := root.Open(".")
-	if err != nil {
-		return nil, errors.Join(err, root.Close())
-	}
-	return &osFS{root: root, dirs: map[string]*os.File{".": top}}, nil
-}
+func newOS(top *os.File) *osFS { return &osFS{dirs: map[string]*os.File{".": top}} }
 
 const dirFlags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
 
@@ -110,11 +104,8 @@ func control(d *os.File, call func(fd int) error) error {
 // at runs call on the directory that holds name, once more with directories
 // opened anew if the server no longer knows the one that was held.
 func (o *osFS) at(ctx context.Context, name string, call func(dir int, leaf string) error) error {
-	if err := ctx.Err(); err != nil {
+	if err := checkCall(ctx, name); err != nil {
 		return err
-	}
-	if !ValidPath(name) {
-		return fs.ErrInvalid
 	}
 	parent, leaf := path.Split(name)
 	parent = path.Clean(parent)
@@ -123,11 +114,43 @@ func (o *osFS) at(ctx context.Context, name string, call func(dir int, leaf stri
 		if err == nil {
 			err = control(d, func(fd int) error { return call(fd, leaf) })
 		}
-		if try > 0 || !errors.Is(err, syscall.ESTALE) && !errors.Is(err, fs.ErrClosed) {
+		if try > 0 || !notHeld(err) {
 			return err
 		}
 		o.forget(parent)
 	}
+}
+
+// in runs call on the directory name, once more if what was held is no more.
+func (o *osFS) in(ctx context.Context, name string, call func(d *os.File) error) error {
+	if err := checkCall(ctx, name); err != nil {
+		return err
+	}
+	for try := 0; ; try++ {
+		d, err := o.dir(name)
+		if err == nil {
+			err = call(d)
+		}
+		if try > 0 || !notHeld(err) {
+			return err
+		}
+		o.forget(name)
+	}
+}
+
+// notHeld tells whether a directory that was held open is lost: the server
+// forgot it, or another goroutine let it go.
+func notHeld(err error) bool { return errors.Is(err, syscall.ESTALE) || errors.Is(err, fs.ErrClosed) }
+
+// checkCall refuses a call that nobody waits for, or one with a wrong name.
+func checkCall(ctx context.Context, name string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if !ValidPath(name) {
+		return fs.ErrInvalid
+	}
+	return nil
 }
 
 func wrap(op, name string, err error) error {
@@ -191,7 +214,7 @@ func (o *osFS) Open(ctx context.Context, name string) (File, error) {
 
 func (o *osFS) Stat(ctx context.Context, name string) (Info, error) {
 	var i Info
-	if err := ctx.Err(); err != nil {
+	if err := checkCall(ctx, name); err != nil {
 		return i, wrap("stat", name, err)
 	}
 	o.mu.Lock()
@@ -217,27 +240,14 @@ func (o *osFS) Stat(ctx context.Context, name string) (Info, error) {
 
 func (o *osFS) ReadDir(ctx context.Context, name string) ([]string, error) {
 	var names []string
-	list := func(d *os.File) error {
+	err := o.in(ctx, name, func(d *os.File) error {
 		f, err := openDir(d, ".")
 		if err != nil {
 			return err
 		}
 		names, err = f.Readdirnames(-1)
 		return errors.Join(err, f.Close())
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, wrap("readdir", name, err)
-	}
-	d, err := o.dir(name)
-	if err == nil {
-		err = list(d)
-	}
-	if errors.Is(err, syscall.ESTALE) || errors.Is(err, fs.ErrClosed) {
-		o.forget(name)
-		if d, err = o.dir(name); err == nil {
-			err = list(d)
-		}
-	}
+	})
 	slices.Sort(names)
 	return names, wrap("readdir", name, err)
 }
@@ -327,48 +337,43 @@ func (o *osFS) Mkdir(ctx context.Context, name string, perm fs.FileMode) error {
 }
 
 func (o *osFS) SyncDir(ctx context.Context, name string) error {
-	d, err := o.dir(name)
-	if err == nil {
-		err = d.Sync()
-	}
-	return wrap("sync", name, err)
+	return wrap("sync", name, o.in(ctx, name, (*os.File).Sync))
 }
 
-// Sub opens a tree of its own. The last step of the walk to it is made anew,
-// because a directory that is held may have been renamed by another host
-// (H28). It follows no link, and the new os.Root does not lead out.
+// Sub opens a tree of its own. The walk to it is made anew, because a
+// directory that is held may have been renamed by another host (H28).
 func (o *osFS) Sub(ctx context.Context, name string) (FS, error) {
-	var d *os.File
-	parent, err := o.dir(path.Dir(name))
-	if err == nil {
-		d, err = openDir(parent, path.Base(name))
+	if err := checkCall(ctx, name); err != nil {
+		return nil, wrap("open", name, err)
+	}
+	top, err := o.dir(".")
+	if err != nil {
+		return nil, wrap("open", name, err)
+	}
+	d, err := openDir(top, ".")
+	for part := range strings.SplitSeq(name, "/") {
+		if err != nil {
+			return nil, wrap("open", name, err)
+		}
+		above := d
+		d, err = openDir(above, part)
+		_ = above.Close()
 	}
 	if err != nil {
 		return nil, wrap("open", name, err)
 	}
-	defer d.Close()
-	want, err := d.Stat()
-	if err != nil {
-		return nil, wrap("open", name, err)
-	}
-	root, err := o.root.OpenRoot(name)
-	if err != nil {
-		return nil, err
-	}
-	if got, err := root.Stat("."); err != nil || !os.SameFile(want, got) {
-		return nil, wrap("open", name, errors.Join(syscall.ESTALE, err, root.Close()))
-	}
-	return newOS(root)
+	return newOS(d), nil
 }
 
 func (o *osFS) Close() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	var err error
 	for n, d := range o.dirs {
-		_ = d.Close()
+		err = errors.Join(err, d.Close())
 		delete(o.dirs, n)
 	}
-	return o.root.Close()
+	return err
 }
 
 // osFile is a regular file; both halves of File are one descriptor.

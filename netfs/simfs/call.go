@@ -155,8 +155,11 @@ func (c *call) compare(d *call) int {
 // by handle, so a late one reaches them wherever they have gone.
 func (c *call) resolve() (err error) {
 	switch c.op {
-	case opReadDir, opSyncDir, opSub:
+	case opReadDir, opSyncDir:
 		c.dir[0], err = c.tree.held(c.name)
+		return err
+	case opSub: // walks anew, as the real host does
+		c.dir[0], err = c.tree.root.walk(c.name)
 		return err
 	case opStart, opRead, opReadAt, opWrite, opSync, opClose:
 		return nil
@@ -213,7 +216,7 @@ func (c *call) execute() {
 	case opMkdir:
 		r.err = s.mkdir(d, leaf, c.perm)
 	case opSub:
-		r.tree, r.err = c.tree.sub(c.name, d)
+		r.tree = c.tree.sub(c.name, d)
 	case opRead:
 		r.n, r.err = c.file.read(c.buf)
 	case opReadAt:

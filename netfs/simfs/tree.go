@@ -115,17 +115,9 @@ func (t *tree) forgetTree(name string) {
 	}
 }
 
-// sub returns a new tree at the directory d that was found under name: it must
-// be what the server has there.
-func (t *tree) sub(name string, d *inode) (*tree, error) {
-	n, err := t.root.walk(name)
-	if err == nil && n != d {
-		err = syscall.ESTALE
-	}
-	if err != nil {
-		return nil, err
-	}
-	return t.p.newTree(n, path.Join(t.path, name)), nil
+// sub returns a new tree at the directory d that was found under name.
+func (t *tree) sub(name string, d *inode) *tree {
+	return t.p.newTree(d, path.Join(t.path, name))
 }
 
 // call sends a call through the gate.
