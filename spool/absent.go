@@ -99,7 +99,7 @@ func (m *Mailbox) complete(ctx context.Context) ([]*Message, []string, error) {
 		for _, l := range []struct {
 			dir  string
 			into *[]string
-		}{{"new", &m.listedNew}, {"cur", &m.listedCur}} {
+		}{{holdDir, &m.listedHold}, {"new", &m.listedNew}, {"cur", &m.listedCur}} {
 			if *l.into, err = m.box.fs.ReadDir(ctx, l.dir); err != nil {
 				return nil, nil, err
 			}

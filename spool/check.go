@@ -108,6 +108,11 @@ func (c *checker) log(ctx context.Context) error {
 // files compares the state with what is in new and cur.
 func (c *checker) files(ctx context.Context) error {
 	seen := map[string]string{}
+	// hold before new and cur: files move in this direction.
+	held, err := c.box.fs.ReadDir(ctx, holdDir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	for _, dir := range []string{"new", "cur"} {
 		names, err := c.box.fs.ReadDir(ctx, dir)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -123,6 +128,11 @@ func (c *checker) files(ctx context.Context) error {
 			}
 		}
 	}
+	for _, n := range held {
+		if err := c.held(ctx, n, seen); err != nil {
+			return err
+		}
+	}
 	if c.broken {
 		return nil // what is not in new or cur may be in the part that cannot be read
 	}
@@ -135,6 +145,25 @@ func (c *checker) files(ctx context.Context) error {
 		} else if !there {
 			c.wrong(m.Name, "the file of UID %d is missing", m.UID)
 		}
+	}
+	return nil
+}
+
+// held looks at one file in hold, after those in new and cur.
+func (c *checker) held(ctx context.Context, name string, seen map[string]string) error {
+	where := holdDir + "/" + name
+	_, dead := c.state.tombs[name]
+	switch {
+	case seen[name] != "": // moved on since, or a second file that does no harm
+	case c.state.dropped[name] != 0:
+		c.note(where, "it will not become a message and is cleared away later")
+	case dead:
+		return c.file(ctx, holdDir, name, seen)
+	case c.state.named(name) != nil:
+		c.note(where, "its message is not shown in cur yet")
+		return c.file(ctx, holdDir, name, seen)
+	default:
+		c.note(where, "a message under way, or what broken work left; it is cleared away after 36 hours")
 	}
 	return nil
 }

@@ -19,6 +19,8 @@ var (
 	ErrNoMessage = errors.New("no such message")
 	// ErrMissing: the log knows the message and its file cannot be found.
 	ErrMissing = errors.New("the message's file is missing")
+	// ErrRetry: nothing was done, and the same call may work later.
+	ErrRetry = errors.New("not done, try again")
 	// ErrBadName: a name is not allowed.
 	ErrBadName = errors.New("name not allowed")
 )

@@ -40,9 +40,11 @@ type Mailbox struct {
 	listedNew []string
 	listedCur []string
 	absent    map[uint32]time.Duration // missing in a complete scan; Boot of the first
+
+	listedHold []string // only while a message is in neither new nor cur
 }
 
-// place is where a file is: "new" or "cur", and its whole name there.
+// place is where a file is: "new", "cur" or holdDir, and its whole name there.
 type place struct {
 	dir, file string
 	twice     bool // another file has the same base name
@@ -65,16 +67,17 @@ func (p place) flags() Flags {
 // draft is what the record under construction has taken already.
 type draft struct {
 	uidNext uint32
-	names   map[string]bool
+	names   map[string]bool // assigned or dropped
 }
 
 // backlog lists files whose names do not show what the log says.
 type backlog struct {
 	flags   map[uint32]bool // by UID
 	expunge map[string]bool // by base name
+	held    bool            // messages came in through hold
 }
 
-func (b *backlog) reset() { *b = backlog{map[uint32]bool{}, map[string]bool{}} }
+func (b *backlog) reset() { *b = backlog{flags: map[uint32]bool{}, expunge: map[string]bool{}} }
 
 // Open follows the mailbox's log to its end, creating the log if there is
 // none, and gives UIDs to mail that has none.

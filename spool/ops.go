@@ -19,6 +19,7 @@ const (
 	opExpunge = "expunge" // expunge:UIDS
 	opImport  = "import"  // import:UID:FLAGS
 	opGone    = "gone"    // gone:NAME
+	opDrop    = "drop"    // drop:NAME
 )
 
 // operation is one decoded operation.
@@ -54,6 +55,8 @@ func importOp(uid uint32, f Flags) string {
 
 func goneOp(name string) string { return opGone + ":" + commitlog.Encode(name) }
 
+func dropOp(name string) string { return opDrop + ":" + commitlog.Encode(name) }
+
 func expungeOp(uids UIDSet) string { return opExpunge + ":" + uids.String() }
 
 // flagOps writes a change of flags, and one operation for each keyword.
@@ -87,7 +90,7 @@ func parseOp(s string) (operation, error) {
 	bad := func() (operation, error) {
 		return op, fmt.Errorf("%w: operation %q", commitlog.ErrCorrupt, s)
 	}
-	want := map[string]int{opGenesis: 2, opAssign: 6, opFlags: 3, opKeyword: 3, opExpunge: 2, opImport: 3, opGone: 2}[op.word]
+	want := map[string]int{opGenesis: 2, opAssign: 6, opFlags: 3, opKeyword: 3, opExpunge: 2, opImport: 3, opGone: 2, opDrop: 2}[op.word]
 	switch {
 	case want == 0:
 		return op, unknownOp(op.word)
@@ -103,7 +106,7 @@ func parseOp(s string) (operation, error) {
 	case opImport:
 		op.number, err = parseNumber(f[1])
 		op.change.Add, _ = flagsOf(f[2])
-	case opGone:
+	case opGone, opDrop:
 		err = op.parseName(f[1])
 	default:
 		if op.uids, err = parseStoredSet(f[1]); err == nil && len(f) == 3 {
@@ -130,6 +133,8 @@ func (op operation) String() string {
 		return importOp(op.number, op.change.Add)
 	case opGone:
 		return goneOp(op.name)
+	case opDrop:
+		return dropOp(op.name)
 	}
 	return strings.Join(flagOps(op.uids, op.change), " ")
 }

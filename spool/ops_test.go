@@ -17,6 +17,7 @@ func TestWords(t *testing.T) {
 		"flags:1-5,9:+S-FT":              "set seen, cleared flagged and deleted on 1-5,9",
 		"keyword:2:-work":                "removed keyword work on 2",
 		"expunge:4":                      "expunged 4",
+		"drop:a":                         "the held file a will not become a message",
 		"rotate@2:x":                     "rotate@2:x",
 	} {
 		if got := Words(op); got != want {
@@ -30,7 +31,7 @@ func TestParseOpRefuses(t *testing.T) {
 		"", "genesis", "genesis:0", "genesis:07", "genesis:4294967296", "assign:1:-:0:0", "assign:1:SF:0:0:a", "assign:1:X:0:0:a",
 		"assign:1:-:0:-1:a", "assign:1:-:0:0:", "assign:1:-:0:0:.a", "assign:1:-:0:0:a%2Fb", "assign:1:-:0:0:a%00b", "assign:1:-:x:0:a",
 		"flags:5-1:+S", "flags:1,2:+S", "flags:1-*:+S", "flags::+S", "flags:1:S", "flags:1:+", "flags:1:+S-S", "flags:1:+X",
-		"keyword:1:work", "keyword:1:+", "keyword:0:+a", "expunge:", "expunge:1:2", "nonsense:1", "rotate@x:1",
+		"keyword:1:work", "keyword:1:+", "keyword:0:+a", "expunge:", "expunge:1:2", "drop:", "drop:.a", "drop:a%2Fb", "nonsense:1", "rotate@x:1",
 	} {
 		if _, err := parseOp(op); !errors.Is(err, commitlog.ErrCorrupt) {
 			t.Errorf("%q: %v, want ErrCorrupt", op, err)
@@ -65,10 +66,10 @@ func TestOptionalOperation(t *testing.T) {
 func TestStateRefuses(t *testing.T) {
 	for _, ops := range [][]string{
 		{"genesis:2"}, {"assign:1:-:0:0:b"}, {"assign:2:-:0:0:a"}, {"assign:2:-:0:0:gone"}, {"assign:4:-:0:0:c", "assign:4:-:0:0:d"},
-		{"assign:4:-:0:0:c", "assign:5:-:0:0:c"}, {"assign:4294967295:-:0:0:z"},
+		{"assign:4:-:0:0:c", "assign:5:-:0:0:c"}, {"assign:4294967295:-:0:0:z"}, {"assign:4:-:0:0:dropped"}, {"drop:c", "assign:4:-:0:0:c"},
 	} {
 		s := newState()
-		if err := s.apply(&commitlog.Record{Seq: 1, Ops: []string{"genesis:1", "assign:1:-:0:0:a", "assign:3:-:0:0:gone", "expunge:3"}}); err != nil {
+		if err := s.apply(&commitlog.Record{Seq: 1, Ops: []string{"genesis:1", "assign:1:-:0:0:a", "assign:3:-:0:0:gone", "expunge:3", "drop:dropped", "drop:a"}}); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.apply(&commitlog.Record{Seq: 2, Ops: ops}); !errors.Is(err, commitlog.ErrCorrupt) {
@@ -84,6 +85,7 @@ func FuzzParseOp(f *testing.F) {
 	f.Add("assign:3:FS:1700000000:9:a%3Ab")
 	f.Add("flags:1-5,9:+S-FT")
 	f.Add("keyword:2:-work")
+	f.Add("drop:a%3Ab")
 	f.Fuzz(func(t *testing.T, s string) {
 		o, err := parseOp(s)
 		if err != nil {

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/bobbinmail/bobbin/netfs"
 )
@@ -20,40 +19,71 @@ func (m *Mailbox) OpenMessage(ctx context.Context, uid uint32) (netfs.File, stri
 	if err != nil {
 		return nil, "", m.box.wrap(err)
 	}
+	return m.openFile(ctx, msg)
+}
+
+// openFile is OpenMessage for a message that was there a moment ago.
+func (m *Mailbox) openFile(ctx context.Context, msg *Message) (f netfs.File, name string, err error) {
+	err = m.reach(ctx, msg, func(n string) (err error) {
+		name = n
+		f, err = m.box.fs.Open(ctx, n)
+		return err
+	})
+	return f, name, err
+}
+
+// reach calls use with names that the message's file may have, until one is
+// there: use says fs.ErrNotExist when it is not. Files change places while we
+// look, so it looks again after a listing.
+func (m *Mailbox) reach(ctx context.Context, msg *Message, use func(name string) error) error {
 	for try := range 3 {
 		if try == 2 {
 			// Another host may have expunged it.
 			if _, err := m.log.Refresh(ctx); err != nil {
-				return nil, "", m.box.wrap(err)
+				return m.box.wrap(err)
 			}
-			if _, err := m.Message(uid); err != nil {
+			now, err := m.Message(msg.UID)
+			if err != nil {
 				break
 			}
+			msg = now
 		}
-		m.mu.RLock()
-		p, ok := m.files[msg.Name]
-		m.mu.RUnlock()
-		if ok {
-			name := p.dir + "/" + p.file
-			f, err := m.box.fs.Open(ctx, name)
-			if !errors.Is(err, fs.ErrNotExist) {
-				return f, name, m.box.wrap(err)
+		for _, name := range m.namesOf(msg) {
+			if err := use(name); !errors.Is(err, fs.ErrNotExist) {
+				return m.box.wrap(err)
 			}
 		}
 		if try == 2 {
 			break
 		}
 		if err := m.relist(ctx); err != nil {
-			return nil, "", err
+			return err
 		}
 	}
 	// Expunged by another host, which this one has not been told yet.
-	name := goneDir + "/" + msg.Name
-	f, err := m.box.fs.Open(ctx, name)
+	err := use(goneDir + "/" + msg.Name)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("UID %d (%s): %w", uid, msg.Name, ErrMissing)
+		err = fmt.Errorf("UID %d (%s): %w", msg.UID, msg.Name, ErrMissing)
 	}
-	return f, name, m.box.wrap(err)
+	return m.box.wrap(err)
+}
+
+// namesOf lists where a message's file is: where it was last seen, else where
+// its state puts it, in the order in which it moves on.
+func (m *Mailbox) namesOf(msg *Message) []string {
+	m.mu.RLock()
+	p, ok := m.files[msg.Name]
+	m.mu.RUnlock()
+	var names []string
+	if ok {
+		names = append(names, p.dir+"/"+p.file)
+	}
+	for _, name := range []string{holdDir + "/" + msg.Name, "new/" + msg.Name, m.curName(msg.Name, msg.Flags.Letters())} {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // relist lists new and cur again, whatever their stamps say.
@@ -94,9 +124,9 @@ func (m *Mailbox) Project(ctx context.Context) error {
 	maps.Copy(m.owed.expunge, left.expunge)
 	m.mu.Unlock()
 	_, oerr := m.project(ctx, others.first(stepIn), false)
-	if now := m.box.spool.Host.Boot(); len(mine.expunge) > 0 && now >= m.nextSweep {
+	if now := m.box.spool.Host.Boot(); (len(mine.expunge) > 0 || mine.held) && now >= m.nextSweep {
 		m.nextSweep = now + keepGone
-		err = several([]error{err, m.sweep(ctx)})
+		err = several([]error{err, m.sweep(ctx), m.sweepLitter(ctx)})
 	}
 	return m.box.wrap(several([]error{err, oerr}))
 }
@@ -223,39 +253,6 @@ func (m *Mailbox) moveFile(ctx context.Context, insist bool, plan func(*state) (
 		}
 	}
 	return nil
-}
-
-const (
-	// keepGone is how long an expunged message can still be read by sessions
-	// that know nothing of its end.
-	keepGone = time.Hour
-	// sweepMax is how many expunged files one sweep looks at.
-	sweepMax = 50
-)
-
-// sweep unlinks expunged files. Their age is the server's: the directory's
-// time, which the last move has just set, less the file's change time.
-func (m *Mailbox) sweep(ctx context.Context) error {
-	dir, err := m.box.fs.Stat(ctx, goneDir)
-	if err != nil {
-		return err
-	}
-	names, err := m.box.fs.ReadDir(ctx, goneDir)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, n := range names[:min(len(names), sweepMax)] {
-		i, err := m.box.fs.Stat(ctx, goneDir+"/"+n)
-		if errors.Is(err, fs.ErrNotExist) || err == nil && dir.Mtime.Sub(i.Ctime) < keepGone {
-			continue
-		}
-		if err == nil {
-			err = netfs.Unlink(ctx, m.box.spool.Host, m.box.fs, goneDir+"/"+n)
-		}
-		errs = append(errs, err)
-	}
-	return several(errs)
 }
 
 // note remembers where a file went.

@@ -42,7 +42,15 @@ func (m *Mailbox) scanLocked(ctx context.Context) error {
 
 // compare takes over what the listings show and the log does not know.
 func (m *Mailbox) compare(ctx context.Context) error {
+	m.listedHold = nil
 	m.locate()
+	if len(m.missing()) > 0 {
+		var err error
+		if m.listedHold, err = m.box.fs.ReadDir(ctx, holdDir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("list %s: %w", holdDir, err)
+		}
+		m.locate()
+	}
 	found, err := m.unknown(ctx)
 	if err == nil {
 		err = m.takeOver(ctx, found)
@@ -108,11 +116,18 @@ func (m *Mailbox) locate() {
 			}
 		}
 	}
+	for _, base := range m.listedHold {
+		// What hold has beside is no message yet, or a message's second link.
+		_, dead := m.state.tombs[base]
+		if _, elsewhere := m.files[base]; !elsewhere && (dead || m.state.named(base) != nil) {
+			m.files[base] = place{dir: holdDir, file: base}
+		}
+	}
 	m.behind.reset()
 	for base, p := range m.files {
 		if _, dead := m.state.tombs[base]; dead {
 			m.behind.expunge[base] = true
-		} else if msg := m.state.named(base); msg != nil && msg.Flags != p.flags() {
+		} else if msg := m.state.named(base); msg != nil && (msg.Flags != p.flags() || p.dir == holdDir) {
 			m.behind.flags[msg.UID] = true
 		}
 	}
@@ -123,7 +138,7 @@ func (m *Mailbox) unknown(ctx context.Context) ([]*Message, error) {
 	m.mu.RLock()
 	names := map[string]place{}
 	for base, p := range m.files {
-		if !m.state.knows(base) {
+		if !m.state.taken(base) {
 			names[base] = p
 		}
 	}
@@ -182,7 +197,7 @@ func (m *Mailbox) takeOver(ctx context.Context, found []*Message) error {
 	return m.commit(ctx, func(s *state) []string {
 		var ops []string
 		for _, msg := range found {
-			if s.knows(msg.Name) || m.draft.names[msg.Name] {
+			if s.taken(msg.Name) || m.draft.names[msg.Name] {
 				continue
 			}
 			n := *msg

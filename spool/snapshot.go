@@ -22,8 +22,9 @@ import (
 //	x MODSEQ UIDS                                  messages expunged
 //	t UID MODSEQ                                   a tombstone
 //	g MODSEQ UIDS                                  tombstones that ended
+//	d MODSEQ                                       a held file that was dropped
 //	names
-//	NAME                                           of each m and t, in order
+//	NAME                                           of each m, then t, then d
 //
 // PAST is a set of flag values as a hexadecimal number, bit n for the value n,
 // or "-" for the present value alone. The names stand apart because they, and
@@ -90,6 +91,12 @@ func (s *state) snapshot(since uint64) []byte {
 			fmt.Fprintf(&rows, "g %d %s\n", v.seq, v.uids)
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(s.dropped)) {
+		if seq := s.dropped[name]; seq > since {
+			fmt.Fprintf(&rows, "d %d\n", seq)
+			names.WriteString(commitlog.Encode(name) + "\n")
+		}
+	}
 	head := fmt.Appendf(nil, "mailbox %d %d %d %d\n", s.uidValidity, s.uidNext, s.modSeq, added)
 	return slices.Concat(head, rows.Bytes(), []byte("names\n"), names.Bytes())
 }
@@ -123,6 +130,7 @@ type loader struct {
 	ended   UIDSet
 	unnamed []*Message
 	tombs   []tomb
+	drops   []uint64
 	words   map[string][]string // keywords by how they are written
 }
 
@@ -177,6 +185,8 @@ func (l *loader) row(row []byte) error {
 		l.tombs = append(l.tombs, t)
 	case "g":
 		l.state.ended, l.ended = f.vanish(l.state.ended, l.ended)
+	case "d":
+		l.drops = append(l.drops, f.number(64))
 	default:
 		return unknownOp(string(word))
 	}
@@ -303,6 +313,13 @@ func (l *loader) name(names string) error {
 			return bad(name)
 		}
 		l.state.tombs[name] = t
+	}
+	for _, seq := range l.drops {
+		name, ok := next()
+		if !ok || seq == 0 || l.taken(name) {
+			return bad(name)
+		}
+		l.dropped[name] = seq
 	}
 	if names != "" {
 		return bad(names)

@@ -27,7 +27,7 @@ func randomOps(r *rand.Rand, s *state) []string {
 		}
 		return SetOf(uids...)
 	}
-	switch k := r.IntN(12); {
+	switch k := r.IntN(13); {
 	case s.modSeq == 0:
 		return []string{genesisOp(1 + r.Uint32N(1<<30))}
 	case k < 5:
@@ -47,6 +47,8 @@ func randomOps(r *rand.Rand, s *state) []string {
 		return []string{importOp(s.msgs[r.IntN(len(s.msgs))].UID, Flags(r.IntN(64)))}
 	case k < 10 && len(s.tombs) > 0:
 		return []string{goneOp(slices.Sorted(maps.Keys(s.tombs))[r.IntN(len(s.tombs))])}
+	case k < 11:
+		return []string{dropOp(fmt.Sprint("held.", r.Uint64()))}
 	}
 	return []string{expungeOp(some())}
 }

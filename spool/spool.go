@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"sync/atomic"
 
 	"github.com/bobbinmail/bobbin/netfs"
 	"github.com/bobbinmail/bobbin/spool/commitlog"
@@ -34,6 +35,8 @@ type Spool struct {
 	// Tuning is for tests; it is set before use.
 	Tuning commitlog.Tuning
 	way    netfs.Way
+
+	noLinks atomic.Bool // the share has shown that it takes no hard link between mailboxes
 }
 
 // Open reads the marker file of h's share.
@@ -71,6 +74,7 @@ func (s *Spool) log(f netfs.FS, dir string, m machine) *commitlog.Log {
 type Box struct {
 	spool  *Spool
 	fs     netfs.FS // the mailbox directory; no link leads out of it
+	dir    string   // its name on the share
 	User   string
 	Folder string
 }
@@ -94,7 +98,7 @@ func (s *Spool) Box(ctx context.Context, user, folder string) (*Box, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Box{spool: s, fs: f, User: user, Folder: folder}, nil
+	return &Box{spool: s, fs: f, dir: path.Join(home, dir), User: user, Folder: folder}, nil
 }
 
 // sub opens a directory. Before it says that there is none, it makes sure

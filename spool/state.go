@@ -69,16 +69,19 @@ type state struct {
 	uidValidity uint32
 	uidNext     uint32
 	modSeq      uint64
-	msgs        []*Message      // by UID
-	byName      nameIndex       // live messages
-	tombs       map[string]tomb // expunged ones, so that their files do not come back
-	newer       error           // an optional operation that is not known: no writing
-	vanished    []vanish        // what was expunged, as far back as the parts of the base are told apart
-	ended       []vanish        // likewise, the tombstones that ended
+	msgs        []*Message        // by UID
+	byName      nameIndex         // live messages
+	tombs       map[string]tomb   // expunged ones, so that their files do not come back
+	dropped     map[string]uint64 // held files that may no longer become messages, and the record that says so
+	newer       error             // an optional operation that is not known: no writing
+	vanished    []vanish          // what was expunged, as far back as the parts of the base are told apart
+	ended       []vanish          // likewise, the tombstones that ended
 	marks       []mark
 }
 
-func newState() *state { return &state{uidNext: 1, tombs: map[string]tomb{}} }
+func newState() *state {
+	return &state{uidNext: 1, tombs: map[string]tomb{}, dropped: map[string]uint64{}}
+}
 
 func (s *state) find(uid uint32) (*Message, int) {
 	i, ok := slices.BinarySearchFunc(s.msgs, uid, func(m *Message, u uint32) int { return cmp.Compare(m.UID, u) })
@@ -103,16 +106,23 @@ func (s *state) nameOf(uid uint32) string {
 	return msg.Name
 }
 
+// insert adds a message whose UID is higher than all others.
+func (s *state) insert(m *Message) {
+	s.msgs = append(s.msgs, m)
+	s.byName.add(m.Name, m.UID, s.nameOf)
+}
+
 // knows tells whether a base name has, or had, a UID.
 func (s *state) knows(base string) bool {
 	_, dead := s.tombs[base]
 	return dead || s.named(base) != nil
 }
 
-// insert adds a message whose UID is higher than all others.
-func (s *state) insert(m *Message) {
-	s.msgs = append(s.msgs, m)
-	s.byName.add(m.Name, m.UID, s.nameOf)
+// taken tells whether a name was given to a message before, or dropped: either
+// way no new message may have it.
+func (s *state) taken(base string) bool {
+	_, dropped := s.dropped[base]
+	return dropped || s.knows(base)
 }
 
 // in returns the messages of a set.
@@ -169,10 +179,13 @@ func (s *state) allow(r *commitlog.Record, ops []operation) error {
 		if genesis != (r.Seq == 1 && i == 0) {
 			return fmt.Errorf("%w: genesis stands first and nowhere else", commitlog.ErrCorrupt)
 		}
+		if op.word == opDrop {
+			names[op.name] = true
+		}
 		if op.word != opAssign {
 			continue
 		}
-		if op.number < next || op.number == maxUID || s.knows(op.name) || names[op.name] {
+		if op.number < next || op.number == maxUID || s.taken(op.name) || names[op.name] {
 			return fmt.Errorf("%w: UID %d for %q was given before", commitlog.ErrCorrupt, op.number, op.name)
 		}
 		next = op.number + 1
@@ -210,6 +223,10 @@ func (s *state) perform(op operation, seq uint64) {
 		if t, ok := s.tombs[op.name]; ok {
 			delete(s.tombs, op.name)
 			s.ended = append(s.ended, vanish{seq, SetOf(t.uid)})
+		}
+	case opDrop:
+		if !s.taken(op.name) {
+			s.dropped[op.name] = seq
 		}
 	case opExpunge:
 		gone := s.in(op.uids)

@@ -72,6 +72,7 @@ var exitTable = []struct {
 	{delivery.ErrLoop, exitFailure, exitUnavailable},
 	{commitlog.ErrNewer, exitConfig, exitTempFail},
 	{netfs.ErrUncertain, exitTempFail, exitTempFail},
+	{spool.ErrRetry, exitTempFail, exitTempFail},
 	{context.Canceled, exitTempFail, exitTempFail},
 	{context.DeadlineExceeded, exitTempFail, exitTempFail},
 	{syscall.ENOSPC, exitCantCreate, exitTempFail},
