@@ -31,8 +31,8 @@ func (m *Mailbox) missing() []*Message {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	var out []*Message
-	for _, msg := range m.state.msgs {
-		if _, ok := m.files[msg.Name]; !ok {
+	for i, msg := range m.state.msgs {
+		if m.state.shown[i] == 0 && m.state.odd[msg.Name] == nil {
 			out = append(out, msg)
 		}
 	}
@@ -96,15 +96,15 @@ func (m *Mailbox) complete(ctx context.Context) ([]*Message, []string, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		for _, l := range []struct {
-			dir  string
-			into *[]string
-		}{{holdDir, &m.listedHold}, {"new", &m.listedNew}, {"cur", &m.listedCur}} {
-			if *l.into, err = m.box.fs.ReadDir(ctx, l.dir); err != nil {
+		var lists []listing
+		for _, dir := range []string{"new", "cur", holdDir} {
+			names, err := m.box.fs.ReadDir(ctx, dir)
+			if err != nil {
 				return nil, nil, err
 			}
+			lists = append(lists, listing{dir, names})
 		}
-		m.locate()
+		m.locate(lists...)
 		var absent []*Message
 		for _, msg := range m.missing() {
 			there, err := m.askByName(ctx, msg)
@@ -132,7 +132,7 @@ func (m *Mailbox) tombsWithoutFile() []string {
 	defer m.mu.RUnlock()
 	var out []string
 	for name := range m.state.tombs {
-		if _, ok := m.files[name]; !ok {
+		if m.state.odd[name] == nil {
 			out = append(out, name)
 		}
 	}

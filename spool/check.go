@@ -27,7 +27,7 @@ func (f Finding) String() string { return f.Where + ": " + f.Text }
 // nothing, and may run while others work. The error is for what kept it from
 // looking; damage is a finding.
 func (b *Box) Check(ctx context.Context) ([]Finding, error) {
-	c := &checker{box: b, state: newState()}
+	c := &checker{box: b, state: newState(b.spool.Marker.Separator)}
 	if !c.dirs(ctx) {
 		return c.found, nil
 	}

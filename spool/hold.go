@@ -215,7 +215,7 @@ func (m *Mailbox) admitted(ctx context.Context, list []*entry) {
 	m.mu.Lock()
 	for _, e := range list {
 		if !e.found {
-			m.files[e.msg.Name] = place{dir: holdDir, file: e.msg.Name}
+			m.state.setPlace(e.msg.Name, place{dir: holdDir, file: e.msg.Name})
 			m.owed.flags[e.uid] = true
 			m.owed.held = true
 			e.msg.Name = "" // it is the log's now

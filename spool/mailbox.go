@@ -24,44 +24,19 @@ type Mailbox struct {
 	mu     sync.RWMutex // guards what follows; never held across a call to the share
 	state  *state
 	draft  draft
-	files  map[string]place // where each base name was last seen
-	owed   backlog          // changes committed here that the files do not show yet
-	behind backlog          // what else the files did not show when they were listed
+	owed   backlog // changes committed here that the files do not show yet
+	behind backlog // what else the files did not show when they were listed
 
 	projecting *locking.Sem  // held while what follows is used
 	nextSweep  time.Duration // Boot before which bobbin/x is not swept again
 
 	limited error // set by Open
 
-	scanning  *locking.Sem // held while what follows is used
-	watchNew  netfs.Watch
-	watchCur  netfs.Watch
-	nextCur   time.Duration // Boot before which cur is not listed again
-	listedNew []string
-	listedCur []string
-	absent    map[uint32]time.Duration // missing in a complete scan; Boot of the first
-
-	listedHold []string // only while a message is in neither new nor cur
-}
-
-// place is where a file is: "new", "cur" or holdDir, and its whole name there.
-type place struct {
-	dir, file string
-	twice     bool // another file has the same base name
-}
-
-// tells reports whether the name says anything about flags: in new only if it
-// has them at the end, which mutt does to flagged mail that is not read.
-func (p place) tells() bool {
-	base, _, _ := splitName(p.file)
-	return p.dir == "cur" || base != p.file
-}
-
-// flags are those in the file's name.
-func (p place) flags() Flags {
-	_, letters, _ := splitName(p.file)
-	f, _ := flagsOf(letters)
-	return f
+	scanning *locking.Sem // held while what follows is used
+	watchNew netfs.Watch
+	watchCur netfs.Watch
+	nextCur  time.Duration            // Boot before which cur is not listed again
+	absent   map[uint32]time.Duration // missing in a complete scan; Boot of the first
 }
 
 // draft is what the record under construction has taken already.
@@ -107,7 +82,7 @@ func (m *Mailbox) Limited() error { return m.limited }
 // open follows the log without looking for new mail.
 func (b *Box) open(ctx context.Context) (*Mailbox, error) {
 	m := &Mailbox{
-		box: b, state: newState(), files: map[string]place{},
+		box: b, state: newState(b.spool.Marker.Separator),
 		scanning: locking.NewSem(), projecting: locking.NewSem(), absent: map[uint32]time.Duration{},
 	}
 	m.owed.reset()

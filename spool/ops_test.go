@@ -48,7 +48,7 @@ func TestParseOpRefuses(t *testing.T) {
 
 // An optional operation that is not known lets reading go on and stops writing.
 func TestOptionalOperation(t *testing.T) {
-	s := newState()
+	s := newState(":")
 	if err := s.apply(&commitlog.Record{Seq: 1, Ops: []string{"genesis:1", "hint@3?:x", "assign:1:-:0:0:a"}}); err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func TestStateRefuses(t *testing.T) {
 		{"genesis:2"}, {"assign:1:-:0:0:b"}, {"assign:2:-:0:0:a"}, {"assign:2:-:0:0:gone"}, {"assign:4:-:0:0:c", "assign:4:-:0:0:d"},
 		{"assign:4:-:0:0:c", "assign:5:-:0:0:c"}, {"assign:4294967295:-:0:0:z"}, {"assign:4:-:0:0:dropped"}, {"drop:c", "assign:4:-:0:0:c"},
 	} {
-		s := newState()
+		s := newState(":")
 		if err := s.apply(&commitlog.Record{Seq: 1, Ops: []string{"genesis:1", "assign:1:-:0:0:a", "assign:3:-:0:0:gone", "expunge:3", "drop:dropped", "drop:a"}}); err != nil {
 			t.Fatal(err)
 		}
@@ -76,7 +76,7 @@ func TestStateRefuses(t *testing.T) {
 			t.Errorf("%q: %v, want ErrCorrupt", ops, err)
 		}
 	}
-	if err := newState().apply(&commitlog.Record{Seq: 1, Ops: []string{"assign:1:-:0:0:a"}}); !errors.Is(err, commitlog.ErrCorrupt) {
+	if err := newState(":").apply(&commitlog.Record{Seq: 1, Ops: []string{"assign:1:-:0:0:a"}}); !errors.Is(err, commitlog.ErrCorrupt) {
 		t.Errorf("a log without genesis: %v", err)
 	}
 }

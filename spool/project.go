@@ -72,7 +72,7 @@ func (m *Mailbox) reach(ctx context.Context, msg *Message, use func(name string)
 // its state puts it, in the order in which it moves on.
 func (m *Mailbox) namesOf(msg *Message) []string {
 	m.mu.RLock()
-	p, ok := m.files[msg.Name]
+	p, ok := m.state.place(msg.Name)
 	m.mu.RUnlock()
 	var names []string
 	if ok {
@@ -225,7 +225,7 @@ func (m *Mailbox) moveFile(ctx context.Context, insist bool, plan func(*state) (
 	for range 3 {
 		m.mu.RLock()
 		base, target := plan(m.state)
-		p, ok := m.files[base]
+		p, ok := m.state.place(base)
 		m.mu.RUnlock()
 		if base == "" || p.twice {
 			return nil
@@ -260,9 +260,9 @@ func (m *Mailbox) note(base, to string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if file, ok := cutDir(to, "cur"); ok {
-		m.files[base] = place{dir: "cur", file: file}
+		m.state.setPlace(base, place{dir: "cur", file: file})
 	} else {
-		delete(m.files, base)
+		m.state.dropPlace(base)
 	}
 }
 

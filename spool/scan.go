@@ -23,14 +23,24 @@ func (m *Mailbox) scan(ctx context.Context) error {
 	return m.box.wrap(m.scanLocked(ctx))
 }
 
+// listing is what a directory was seen to hold.
+type listing struct {
+	dir   string
+	names []string
+}
+
 func (m *Mailbox) scanLocked(ctx context.Context) error {
-	a, err := m.look(ctx, &m.watchNew, "new", &m.listedNew)
-	b := false
-	if err == nil {
-		b, err = m.lookCur(ctx)
+	if m.forgot() {
+		m.watchNew.Reset()
+		m.watchCur.Reset()
+		m.nextCur = 0
 	}
-	if err == nil && (a || b) {
-		err = m.compare(ctx)
+	lists, err := m.look(ctx, &m.watchNew, "new", nil)
+	if err == nil {
+		lists, err = m.lookCur(ctx, lists)
+	}
+	if err == nil && len(lists) > 0 {
+		err = m.compare(ctx, lists)
 	}
 	if err != nil {
 		// What was listed has not been dealt with.
@@ -40,16 +50,25 @@ func (m *Mailbox) scanLocked(ctx context.Context) error {
 	return err
 }
 
+// forgot tells whether the state was loaded anew, and with it where files are
+// forgotten.
+func (m *Mailbox) forgot() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	stale := m.state.stale
+	m.state.stale = false
+	return stale
+}
+
 // compare takes over what the listings show and the log does not know.
-func (m *Mailbox) compare(ctx context.Context) error {
-	m.listedHold = nil
-	m.locate()
+func (m *Mailbox) compare(ctx context.Context, lists []listing) error {
+	m.locate(append(lists, listing{dir: holdDir})...)
 	if len(m.missing()) > 0 {
-		var err error
-		if m.listedHold, err = m.box.fs.ReadDir(ctx, holdDir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		held, err := m.box.fs.ReadDir(ctx, holdDir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("list %s: %w", holdDir, err)
 		}
-		m.locate()
+		m.locate(listing{holdDir, held})
 	}
 	found, err := m.unknown(ctx)
 	if err == nil {
@@ -67,19 +86,20 @@ const cheapList = 10 * time.Millisecond
 // lookCur lists cur no more often than costs one percent of the time, but at
 // least once a minute: in a large mailbox every change of a flag changes the
 // directory.
-func (m *Mailbox) lookCur(ctx context.Context) (bool, error) {
-	start := m.box.spool.Host.Boot()
+func (m *Mailbox) lookCur(ctx context.Context, lists []listing) ([]listing, error) {
+	start, before := m.box.spool.Host.Boot(), len(lists)
 	if start < m.nextCur {
-		return false, nil
+		return lists, nil
 	}
-	changed, err := m.look(ctx, &m.watchCur, "cur", &m.listedCur)
-	if end := m.box.spool.Host.Boot(); changed && end-start > cheapList {
+	lists, err := m.look(ctx, &m.watchCur, "cur", lists)
+	if end := m.box.spool.Host.Boot(); len(lists) > before && end-start > cheapList {
 		m.nextCur = end + min(time.Minute, 100*(end-start))
 	}
-	return changed, err
+	return lists, err
 }
 
-func (m *Mailbox) look(ctx context.Context, w *netfs.Watch, dir string, names *[]string) (bool, error) {
+// look adds a listing of dir to lists if it may have changed.
+func (m *Mailbox) look(ctx context.Context, w *netfs.Watch, dir string, lists []listing) ([]listing, error) {
 	h, f := m.box.spool.Host, m.box.fs
 	changed, err := w.Changed(ctx, h, f, dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -88,58 +108,57 @@ func (m *Mailbox) look(ctx context.Context, w *netfs.Watch, dir string, names *[
 		}
 	}
 	if err != nil || !changed {
-		return false, err
+		return lists, err
 	}
-	list, err := f.ReadDir(ctx, dir)
+	names, err := f.ReadDir(ctx, dir)
 	if err != nil {
 		w.Reset()
-		return false, fmt.Errorf("list %s: %w", dir, err)
+		return lists, fmt.Errorf("list %s: %w", dir, err)
 	}
-	*names = list
-	return true, nil
+	return append(lists, listing{dir, names}), nil
 }
 
-// locate notes where each file is, by the last listings, and which of them
-// are behind the log.
-func (m *Mailbox) locate() {
+// locate notes where each file is, by new listings, and which of them are
+// behind the log.
+func (m *Mailbox) locate(lists ...listing) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.files = make(map[string]place, len(m.listedNew)+len(m.listedCur))
-	for _, l := range []struct {
-		dir   string
-		names []string
-	}{{"new", m.listedNew}, {"cur", m.listedCur}} {
+	s := m.state
+	for _, l := range lists {
+		s.forgetPlaces(l.dir)
+	}
+	for _, l := range lists {
 		for _, file := range l.names {
-			if base, _, ok := splitName(file); ok {
-				_, twice := m.files[base]
-				m.files[base] = place{l.dir, file, twice}
+			base, _, ok := splitName(file)
+			if ok && (l.dir != holdDir || m.onlyHeld(base)) {
+				s.addPlace(base, place{dir: l.dir, file: file})
 			}
 		}
 	}
-	for _, base := range m.listedHold {
-		// What hold has beside is no message yet, or a message's second link.
-		_, dead := m.state.tombs[base]
-		if _, elsewhere := m.files[base]; !elsewhere && (dead || m.state.named(base) != nil) {
-			m.files[base] = place{dir: holdDir, file: base}
-		}
-	}
 	m.behind.reset()
-	for base, p := range m.files {
-		if _, dead := m.state.tombs[base]; dead {
+	s.eachPlace(func(base string, msg *Message, p place) {
+		if _, dead := s.tombs[base]; dead {
 			m.behind.expunge[base] = true
-		} else if msg := m.state.named(base); msg != nil && (msg.Flags != p.flags() || p.dir == holdDir) {
+		} else if msg != nil && (msg.Flags != p.flags() || p.dir == holdDir) {
 			m.behind.flags[msg.UID] = true
 		}
-	}
+	})
+}
+
+// onlyHeld tells whether a file in hold is a message's: what hold has beside
+// is no message yet, or a message's second link.
+func (m *Mailbox) onlyHeld(base string) bool {
+	_, elsewhere := m.state.place(base)
+	return !elsewhere && m.state.knows(base)
 }
 
 // unknown lists the messages that the log does not know, oldest first.
 func (m *Mailbox) unknown(ctx context.Context) ([]*Message, error) {
 	m.mu.RLock()
 	names := map[string]place{}
-	for base, p := range m.files {
+	for base := range m.state.odd {
 		if !m.state.taken(base) {
-			names[base] = p
+			names[base], _ = m.state.place(base)
 		}
 	}
 	m.mu.RUnlock()
@@ -191,9 +210,20 @@ func (m *Mailbox) describe(ctx context.Context, base string, p place) (*Message,
 // order, and the flags that other programs changed.
 func (m *Mailbox) takeOver(ctx context.Context, found []*Message) error {
 	imports := m.foreignFlags()
-	if len(found)+len(imports) == 0 {
-		return nil
+	for len(found)+len(imports) > 0 {
+		n := min(len(found), assignMax)
+		if err := m.takeSome(ctx, found[:n], imports); err != nil {
+			return err
+		}
+		found, imports = found[n:], nil
 	}
+	return nil
+}
+
+// assignMax is how many messages get their UIDs by one record.
+const assignMax = 10_000
+
+func (m *Mailbox) takeSome(ctx context.Context, found []*Message, imports []foreignFlag) error {
 	return m.commit(ctx, func(s *state) []string {
 		var ops []string
 		for _, msg := range found {
@@ -225,12 +255,12 @@ func (m *Mailbox) foreignFlags() []foreignFlag {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	var out []foreignFlag
-	for base, p := range m.files {
+	m.state.eachPlace(func(base string, msg *Message, p place) {
 		// Of two names for one message neither is believed.
-		if msg := m.state.named(base); msg != nil && p.tells() && !p.twice && msg.foreign(p.flags()) {
+		if msg != nil && p.tells() && !p.twice && msg.foreign(p.flags()) {
 			out = append(out, foreignFlag{msg.UID, p.flags()})
 		}
-	}
+	})
 	slices.SortFunc(out, func(a, b foreignFlag) int { return cmp.Compare(a.uid, b.uid) })
 	return out
 }

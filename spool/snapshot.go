@@ -137,7 +137,7 @@ type loader struct {
 // loadInto is commitlog.Config.Load for a state.
 func loadInto(s **state, text []byte) error {
 	if text == nil {
-		*s = newState()
+		*s = newState((*s).separator)
 		return nil
 	}
 	return (*s).load(text)
@@ -201,7 +201,7 @@ func (l *loader) head(f *fields) {
 	l.modSeq = f.number(64)
 	if n := f.number(32); n <= uint64(l.uidNext) {
 		l.block = make([]Message, n)
-		l.msgs = slices.Grow(l.msgs, int(n))
+		l.msgs, l.shown = slices.Grow(l.msgs, int(n)), slices.Grow(l.shown, int(n))
 		l.byName.reserve(int(n), l.nameOf)
 	}
 	l.marks = append(l.marks, mark{l.modSeq, l.uidNext})
@@ -263,10 +263,7 @@ func (l *loader) keywords(f *fields) []string {
 func (l *loader) takeOut() error {
 	if len(l.gone) > 0 {
 		gone := slices.Clone(l.gone).normal()
-		for _, m := range l.in(gone) {
-			l.byName.remove(m.Name, m.UID)
-		}
-		l.msgs = slices.DeleteFunc(l.msgs, func(m *Message) bool { return gone.Contains(m.UID) })
+		l.removeMessages(gone)
 	}
 	if len(l.ended) > 0 {
 		ended := slices.Clone(l.ended).normal()

@@ -58,7 +58,7 @@ func randomOps(r *rand.Rand, s *state) []string {
 func TestSnapshotParts(t *testing.T) {
 	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 7))
-		s, seq := newState(), uint64(0)
+		s, seq := newState(":"), uint64(0)
 		type part struct {
 			from, to uint64
 			text     []byte
@@ -84,7 +84,7 @@ func TestSnapshotParts(t *testing.T) {
 				from = parts[n-1].to
 			}
 			parts = append(parts[:n:n], part{from, seq, s.snapshot(from)})
-			loaded := newState()
+			loaded := newState(":")
 			for _, p := range parts {
 				if err := loaded.load(p.text); err != nil {
 					t.Fatalf("seed %d: %v in\n%s", seed, err, p.text)
@@ -106,7 +106,7 @@ func TestSnapshotParts(t *testing.T) {
 }
 
 func FuzzSnapshot(f *testing.F) {
-	s := newState()
+	s := newState(":")
 	r := rand.New(rand.NewPCG(1, 1))
 	for seq := range uint64(40) {
 		if err := s.apply(&commitlog.Record{Seq: seq + 1, Ops: randomOps(r, s)}); err != nil {
@@ -117,14 +117,14 @@ func FuzzSnapshot(f *testing.F) {
 	f.Add(s.snapshot(20))
 	f.Add([]byte("mailbox 1 2 3 4294967295\nm 1 - - 0 0 1\nnames\na\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		s := newState()
+		s := newState(":")
 		if err := s.load(text); err != nil {
 			if !errors.Is(err, commitlog.ErrCorrupt) && !errors.Is(err, commitlog.ErrNewer) {
 				t.Errorf("error without a kind: %v", err)
 			}
 			return
 		}
-		again := newState()
+		again := newState(":")
 		once := s.snapshot(0)
 		if err := again.load(once); err != nil {
 			t.Fatalf("%v in what was written:\n%s", err, once)

@@ -77,10 +77,19 @@ type state struct {
 	vanished    []vanish          // what was expunged, as far back as the parts of the base are told apart
 	ended       []vanish          // likewise, the tombstones that ended
 	marks       []mark
+
+	// What follows is not in the log: where files were last seen.
+	separator string
+	shown     []shown            // of each of msgs
+	odd       map[string][]place // what shown cannot say, by base name
+	stale     bool               // nothing was listed since the state was loaded
 }
 
-func newState() *state {
-	return &state{uidNext: 1, tombs: map[string]tomb{}, dropped: map[string]uint64{}}
+func newState(separator string) *state {
+	return &state{
+		uidNext: 1, tombs: map[string]tomb{}, dropped: map[string]uint64{},
+		separator: separator, odd: map[string][]place{}, stale: true,
+	}
 }
 
 func (s *state) find(uid uint32) (*Message, int) {
@@ -108,8 +117,11 @@ func (s *state) nameOf(uid uint32) string {
 
 // insert adds a message whose UID is higher than all others.
 func (s *state) insert(m *Message) {
-	s.msgs = append(s.msgs, m)
+	s.msgs, s.shown = append(s.msgs, m), append(s.shown, 0)
 	s.byName.add(m.Name, m.UID, s.nameOf)
+	if odd := s.odd[m.Name]; len(odd) == 1 {
+		s.setPlace(m.Name, odd[0])
+	}
 }
 
 // knows tells whether a base name has, or had, a UID.
@@ -231,12 +243,11 @@ func (s *state) perform(op operation, seq uint64) {
 	case opExpunge:
 		gone := s.in(op.uids)
 		for _, m := range gone {
-			s.byName.remove(m.Name, m.UID)
 			s.tombs[m.Name] = tomb{m.UID, seq}
 		}
 		if len(gone) > 0 {
 			s.vanished = append(s.vanished, vanish{seq, setOfMessages(gone)})
-			s.msgs = slices.DeleteFunc(slices.Clone(s.msgs), func(m *Message) bool { return op.uids.Contains(m.UID) })
+			s.removeMessages(op.uids)
 		}
 	}
 }

@@ -119,8 +119,8 @@ func (m *Mailbox) sweepHold(ctx context.Context, held aged) error {
 			dropped = append(dropped, n)
 		case dead:
 			m.behind.expunge[n] = true
-			if _, elsewhere := m.files[n]; !elsewhere {
-				m.files[n] = place{dir: holdDir, file: n}
+			if m.state.odd[n] == nil {
+				m.state.setPlace(n, place{dir: holdDir, file: n})
 			}
 		case msg != nil:
 			m.behind.flags[msg.UID] = true

@@ -1,0 +1,166 @@
+package spool_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/bobbinmail/bobbin/netfs"
+	"github.com/bobbinmail/bobbin/spool"
+)
+
+// manyMessages is how large the mailbox of the benchmarks is:
+// BOBBIN_BENCH_MESSAGES, or 10,000.
+func manyMessages(b testing.TB) int {
+	n := 10_000
+	if v := os.Getenv("BOBBIN_BENCH_MESSAGES"); v != "" {
+		var err error
+		if n, err = strconv.Atoi(v); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return n
+}
+
+// fillInbox puts n small messages into alice's cur, as files of Bobbin's form,
+// and lets a process give them UIDs and write the state down.
+func fillInbox(b testing.TB, n int) (dir string) {
+	b.Helper()
+	dir = b.TempDir()
+	h, err := netfs.OpenHost(dir)
+	if err != nil {
+		b.Fatal(err)
+	}
+	makeAliceOn(b, h)
+	for i := range n {
+		token, err := h.Token()
+		if err != nil {
+			b.Fatal(err)
+		}
+		name := fmt.Sprintf("%d.%s.bench,S=2,W=3:2,S", 1_700_000_000+i, token)
+		if err := os.WriteFile(filepath.Join(dir, "users/alice/cur", name), []byte("\n\n"), 0o600); err != nil {
+			b.Fatal(err)
+		}
+	}
+	m, _ := openAlice(b, dir)
+	for i := range 40 {
+		flagOne(b, m, uint32(i+1))
+	}
+	m.Close(b.Context())
+	return dir
+}
+
+func makeAliceOn(b testing.TB, h *netfs.Host) {
+	b.Helper()
+	s, err := spool.Init(b.Context(), h, spool.InitOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	a, err := s.Accounts(b.Context())
+	if err == nil {
+		err = a.Add(b.Context(), "alice", nil)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+// openAlice opens the mailbox as a new process does.
+func openAlice(b testing.TB, dir string) (*spool.Mailbox, *netfs.Host) {
+	b.Helper()
+	h, err := netfs.OpenHost(dir)
+	if err != nil {
+		b.Fatal(err)
+	}
+	s, err := spool.Open(b.Context(), h)
+	if err != nil {
+		b.Fatal(err)
+	}
+	box, err := s.Box(b.Context(), "alice", spool.Inbox)
+	if err != nil {
+		b.Fatal(err)
+	}
+	m, err := box.Open(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	return m, h
+}
+
+func flagOne(b testing.TB, m *spool.Mailbox, uid uint32) {
+	b.Helper()
+	if _, err := m.SetFlags(b.Context(), spool.SetOf(uid), spool.FlagChange{AddKeywords: []string{"k"}}); err != nil {
+		b.Fatal(err)
+	}
+	if _, err := m.SetFlags(b.Context(), spool.SetOf(uid), spool.FlagChange{RemoveKeywords: []string{"k"}}); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// BenchmarkLarge opens and changes a large mailbox: BOBBIN_BENCH_MESSAGES.
+func BenchmarkLarge(b *testing.B) {
+	n := manyMessages(b)
+	dir := fillInbox(b, n)
+	b.Run("open", func(b *testing.B) {
+		var ops int64
+		for b.Loop() {
+			m, h := openAlice(b, dir)
+			if got := len(m.Messages()); got != n {
+				b.Fatalf("%d messages, want %d", got, n)
+			}
+			ops = h.Ops.Read().Total()
+		}
+		b.ReportMetric(float64(ops), "server-ops/op")
+	})
+	b.Run("memory", func(b *testing.B) {
+		before := heap()
+		m, _ := openAlice(b, dir)
+		used := heap() - before
+		for b.Loop() {
+			runtime.KeepAlive(m)
+		}
+		b.ReportMetric(float64(used)/1e6, "MB-held")
+		b.ReportMetric(float64(used)/float64(n), "B/message")
+	})
+	b.Run("commit", func(b *testing.B) {
+		m, h := openAlice(b, dir)
+		before, known := h.Ops.Read(), baseBytes(b, dir)
+		i, start := 0, time.Now()
+		for b.Loop() {
+			flagOne(b, m, uint32(i%n+1))
+			i++
+		}
+		commits := float64(2 * i)
+		b.ReportMetric(float64(time.Since(start).Microseconds())/commits, "us/commit")
+		b.ReportMetric(float64(baseBytes(b, dir)-known)/commits, "base-bytes/commit")
+		b.ReportMetric(float64(h.Ops.Read().Sub(before).Total())/commits, "server-ops/commit")
+	})
+}
+
+func heap() int64 {
+	runtime.GC()
+	runtime.GC()
+	var s runtime.MemStats
+	runtime.ReadMemStats(&s)
+	return int64(s.HeapAlloc)
+}
+
+// baseBytes is the size of all bases and parts; none is removed within a day.
+func baseBytes(b testing.TB, dir string) (sum int64) {
+	names, err := filepath.Glob(filepath.Join(dir, "users/alice/bobbin/s/*"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, n := range names {
+		i, err := os.Stat(n)
+		if err != nil {
+			b.Fatal(err)
+		}
+		sum += i.Size()
+	}
+	return sum
+}
