@@ -4,7 +4,9 @@
 // writing (H94).
 //
 //   - [Sem] excludes the goroutines of one process;
-//   - [Token] excludes processes on any number of hosts that share a directory.
+//   - [Token] excludes processes on any number of hosts that share a directory;
+//   - [Flock] and [Fcntl] are the kernel's locks on a local file, for programs
+//     that know nothing else.
 //
 // Whoever takes a lock gets a context that ends when the lock is lost or
 // given back, and the function that gives it back. How long to wait is said by

@@ -17,9 +17,13 @@ var ErrHeld = errors.New("lock is held")
 // holder could not renew it in time, or somebody else has taken it.
 var ErrLost = errors.New("lock was lost")
 
+// ErrUnsupported means that the file system has no locks of this kind (H87,
+// H89). The caller uses another kind.
+var ErrUnsupported = errors.New("file locks do not work here")
+
 // HeldError says who has a lock. It matches [ErrHeld].
 type HeldError struct {
-	// Name is the lock's directory.
+	// Name is the lock's directory or file.
 	Name string
 	// Owner describes the holder for people; empty when nothing is known.
 	Owner string
