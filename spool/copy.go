@@ -219,7 +219,7 @@ func (m *Mailbox) leave(ctx context.Context, list []*entry, target *Mailbox) err
 	for _, e := range list {
 		if e.found {
 			// What the earlier try copied is not known: all is news.
-			e.msg.Flags, e.msg.Keywords = 0, nil
+			e.msg.Flags, e.msg.Keywords, e.msg.ModSeq = 0, nil, 0
 		}
 	}
 	for range leaveTries {
@@ -248,8 +248,9 @@ func (m *Mailbox) modSeqs(list []*entry) map[uint32]uint64 {
 	return seqs
 }
 
-// expungeUnchanged removes the sources that are as the entries say, and
-// returns the others.
+// expungeUnchanged removes the sources that nobody changed since the entries
+// took them in, and returns the others. One that changed back counts as
+// changed: a second mover may be about to carry over what it was meanwhile.
 func (m *Mailbox) expungeUnchanged(ctx context.Context, list []*entry) (changed []*Message, err error) {
 	var names []string
 	err = m.commit(ctx, func(s *state) []string {
@@ -259,7 +260,7 @@ func (m *Mailbox) expungeUnchanged(ctx context.Context, list []*entry) (changed 
 			msg, _ := s.find(e.source)
 			switch {
 			case msg == nil:
-			case msg.Flags == e.msg.Flags && slices.Equal(msg.Keywords, e.msg.Keywords):
+			case msg.ModSeq == e.msg.ModSeq:
 				uids, names = append(uids, msg.UID), append(names, msg.Name)
 			default:
 				changed = append(changed, msg)
@@ -290,20 +291,20 @@ func (m *Mailbox) follow(ctx context.Context, list []*entry, changed []*Message,
 		now[msg.UID] = msg
 	}
 	var done []*entry
+	var gone bool
 	err := m.commit(ctx, func(s *state) (ops []string) {
-		done = nil
+		done, gone = nil, false
 		for _, e := range list {
 			src := now[e.source]
 			if src == nil {
 				continue
 			}
-			msg, _ := s.find(e.uid)
-			if msg != nil && msg.ModSeq != seen[e.uid] {
-				continue
-			}
-			done = append(done, e)
-			if c := difference(&e.msg, src); msg != nil {
-				ops = append(ops, flagOps(SetOf(e.uid), c)...)
+			switch msg, _ := s.find(e.uid); {
+			case msg == nil:
+				gone = true
+			case msg.ModSeq == seen[e.uid]:
+				done = append(done, e)
+				ops = append(ops, flagOps(SetOf(e.uid), news(&e.msg, src))...)
 			}
 		}
 		return ops
@@ -314,19 +315,31 @@ func (m *Mailbox) follow(ctx context.Context, list []*entry, changed []*Message,
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, e := range done {
-		e.msg.Flags, e.msg.Keywords = now[e.source].Flags, now[e.source].Keywords
+		src := now[e.source]
+		e.msg.Flags, e.msg.Keywords, e.msg.ModSeq = src.Flags, src.Keywords, src.ModSeq
 		m.owed.flags[e.uid] = true
+	}
+	if gone {
+		return fmt.Errorf("a copy was removed before it had all flags: %w", ErrRetry)
 	}
 	return nil
 }
 
-// difference is the change that makes the flags and keywords of a those of b.
-func difference(a, b *Message) FlagChange {
+// news is the change that a copy needs which was told of the source as it was.
+// Flags that the source has ever changed become what they are there now,
+// whatever another mover has told the copy.
+func news(was, now *Message) FlagChange {
+	touched := was.Flags ^ now.Flags
+	for f := range Flags(64) {
+		if now.past.has(f) {
+			touched |= f ^ now.Flags
+		}
+	}
 	minus := func(x, y []string) []string {
 		return slices.DeleteFunc(slices.Clone(x), func(k string) bool { return slices.Contains(y, k) })
 	}
 	return FlagChange{
-		Add: b.Flags &^ a.Flags, Remove: a.Flags &^ b.Flags,
-		AddKeywords: minus(b.Keywords, a.Keywords), RemoveKeywords: minus(a.Keywords, b.Keywords),
+		Add: now.Flags & touched, Remove: touched &^ now.Flags,
+		AddKeywords: minus(now.Keywords, was.Keywords), RemoveKeywords: minus(was.Keywords, now.Keywords),
 	}
 }

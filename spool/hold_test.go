@@ -416,3 +416,56 @@ func TestMoveTakesFlagsAlong(t *testing.T) {
 		t.Errorf("%d messages stayed, %v", len(m.Messages()), err)
 	}
 }
+
+// A message that was expunged elsewhere, and whose file is unlinked by now, is
+// no message: nothing is missing.
+func TestOpenAfterExpunge(t *testing.T) {
+	s, root := newSpool(t, spool.InitOptions{})
+	m := twoMessages(t, s)
+	other := open(t, inbox(t, s))
+	if _, err := other.Expunge(t.Context(), spool.SetOf(1)); err != nil {
+		t.Fatal(err)
+	}
+	project(t, other)
+	gone := filepath.Join(root, "users/alice/bobbin/x")
+	if err := errors.Join(os.RemoveAll(gone), os.Mkdir(gone, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := m.OpenMessage(t.Context(), 1); !errors.Is(err, spool.ErrNoMessage) {
+		t.Errorf("open: %v, want ErrNoMessage", err)
+	}
+}
+
+// If the copy is removed before it has all flags, the message stays where it
+// was.
+func TestMoveLosesTheCopy(t *testing.T) {
+	plain, _ := newSpool(t, spool.InitOptions{})
+	m := twoMessages(t, plain)
+	target := open(t, archive(t, plain))
+	slots := 0
+	s := hook(t, plain, func(op, _ string) error {
+		if op != "symlink" {
+			return nil
+		}
+		if slots++; slots != 2 { // assign, expunge
+			return nil
+		}
+		_, err := m.SetFlags(t.Context(), spool.SetOf(1), spool.FlagChange{AddKeywords: []string{"late"}})
+		if err == nil {
+			err = target.Refresh(t.Context())
+		}
+		if err == nil {
+			_, err = target.Expunge(t.Context(), spool.SetOf(1))
+		}
+		return err
+	})
+	if _, err := open(t, inbox(t, s)).Move(t.Context(), spool.SetOf(1), open(t, archive(t, s))); !errors.Is(err, spool.ErrRetry) {
+		t.Errorf("move: %v", err)
+	}
+	if err := m.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if msg, err := m.Message(1); err != nil || !slices.Equal(msg.Keywords, []string{"late", "work"}) {
+		t.Errorf("%+v, %v", msg, err)
+	}
+}

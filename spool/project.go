@@ -36,6 +36,7 @@ func (m *Mailbox) openFile(ctx context.Context, msg *Message) (f netfs.File, nam
 // there: use says fs.ErrNotExist when it is not. Files change places while we
 // look, so it looks again after a listing.
 func (m *Mailbox) reach(ctx context.Context, msg *Message, use func(name string) error) error {
+	missing := fmt.Errorf("UID %d (%s): %w", msg.UID, msg.Name, ErrMissing)
 	for try := range 3 {
 		if try == 2 {
 			// Another host may have expunged it.
@@ -44,6 +45,7 @@ func (m *Mailbox) reach(ctx context.Context, msg *Message, use func(name string)
 			}
 			now, err := m.Message(msg.UID)
 			if err != nil {
+				missing = err
 				break
 			}
 			msg = now
@@ -63,7 +65,7 @@ func (m *Mailbox) reach(ctx context.Context, msg *Message, use func(name string)
 	// Expunged by another host, which this one has not been told yet.
 	err := use(goneDir + "/" + msg.Name)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("UID %d (%s): %w", msg.UID, msg.Name, ErrMissing)
+		err = missing
 	}
 	return m.box.wrap(err)
 }

@@ -1,0 +1,56 @@
+package spool_test
+
+import (
+	"testing"
+
+	"github.com/bobbinmail/bobbin/spool"
+)
+
+// A second mover that found the copy adds flags to it that the source had.
+// When the owner has cleared one meanwhile, and the first mover carried that
+// over, it does not come back.
+func TestSecondMoverIsLate(t *testing.T) {
+	plain, _ := newSpool(t, spool.InitOptions{})
+	m := twoMessages(t, plain) // UID 1 is answered
+	target := open(t, archive(t, plain))
+	copied, cleared := make(chan bool), make(chan bool)
+	ended := make(chan error)
+	slots := 0
+	first := hook(t, plain, func(op, _ string) error {
+		if op == "symlink" {
+			if slots++; slots == 2 { // assign, expunge
+				close(copied)
+				<-cleared
+			}
+		}
+		return nil
+	})
+	from, to := open(t, inbox(t, first)), open(t, archive(t, first))
+	go func() {
+		_, err := from.Move(t.Context(), spool.SetOf(1), to)
+		ended <- err
+	}()
+	<-copied
+	done := false
+	second := hook(t, plain, func(op, _ string) error {
+		if op != "symlink" || done {
+			return nil
+		}
+		done = true // it is about to add what the source had
+		_, err := m.SetFlags(t.Context(), spool.SetOf(1), spool.FlagChange{Remove: spool.Answered})
+		close(cleared)
+		if ferr := <-ended; err == nil {
+			err = ferr
+		}
+		return err
+	})
+	if _, err := open(t, inbox(t, second)).Move(t.Context(), spool.SetOf(1), open(t, archive(t, second))); err != nil {
+		t.Fatal(err)
+	}
+	if err := target.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if msgs := target.Messages(); !done || len(msgs) != 1 || msgs[0].Flags != 0 {
+		t.Errorf("second mover was late: %v; the target has %+v", done, msgs)
+	}
+}
