@@ -35,7 +35,7 @@ func fillInbox(b testing.TB, n int) (dir string) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	makeAliceOn(b, h)
+	makeAlice(b, h, "")
 	for i := range n {
 		token, err := h.Token()
 		if err != nil {
@@ -52,21 +52,6 @@ func fillInbox(b testing.TB, n int) (dir string) {
 	}
 	m.Close(b.Context())
 	return dir
-}
-
-func makeAliceOn(b testing.TB, h *netfs.Host) {
-	b.Helper()
-	s, err := spool.Init(b.Context(), h, spool.InitOptions{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	a, err := s.Accounts(b.Context())
-	if err == nil {
-		err = a.Add(b.Context(), "alice", nil)
-	}
-	if err != nil {
-		b.Fatal(err)
-	}
 }
 
 // openAlice opens the mailbox as a new process does.

@@ -330,7 +330,7 @@ func slotsOf(seed uint64) string {
 }
 
 // makeAlice makes a spool with one user.
-func makeAlice(t *testing.T, h *netfs.Host, slots string) {
+func makeAlice(t testing.TB, h *netfs.Host, slots string) {
 	t.Helper()
 	s, err := spool.Init(t.Context(), h, spool.InitOptions{Slots: slots})
 	if err != nil {

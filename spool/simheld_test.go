@@ -21,7 +21,7 @@ func TestHeldAreNoRemovals(t *testing.T) {
 	}
 	for seed := range seeds {
 		simfs.Run(t, simfs.Options{Seed: seed, Faults: simfs.Faults{SplitList: 0.9}}, func(t *testing.T, s *simfs.Sim) {
-			makeAlice(t, s.Host("init"))
+			makeAlice(t, s.Host("init"), "")
 			acked, ended := 0, false
 			s.Go(s.Host("writer"), func(ctx context.Context, h *netfs.Host) {
 				defer func() { ended = true }()

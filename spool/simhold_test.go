@@ -294,7 +294,7 @@ func simulateMoves(t *testing.T, o simfs.Options, hosts int, hist *moves) {
 	simfs.Run(t, o, func(t *testing.T, s *simfs.Sim) {
 		faults := o.Faults
 		s.SetFaults(simfs.Faults{})
-		makeAlice(t, s.Host("init"))
+		makeAlice(t, s.Host("init"), "")
 		if err := s.Server().MkdirAll("users/alice/.Archive"); err != nil {
 			t.Fatal(err)
 		}

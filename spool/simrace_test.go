@@ -48,7 +48,7 @@ func TestMoversRace(t *testing.T) {
 
 func moversRace(t *testing.T, s *simfs.Sim, seed uint64) {
 	h := s.Host("init")
-	makeAlice(t, h)
+	makeAlice(t, h, "")
 	if err := s.Server().MkdirAll("users/alice/.Archive"); err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +143,7 @@ func (d *deaf) Readlink(ctx context.Context, name string) (string, error) {
 // A record whose fate is not known may stand: the files that it names stay.
 func TestUncertainAppendStays(t *testing.T) {
 	simfs.Run(t, simfs.Options{}, func(t *testing.T, s *simfs.Sim) {
-		makeAlice(t, s.Host("init"))
+		makeAlice(t, s.Host("init"), "")
 		h := s.Host("deaf")
 		now := false
 		h.Share = &deaf{h.Share, &now}

@@ -135,7 +135,7 @@ func TestBadMessages(t *testing.T) {
 var (
 	mailboxCommands = [][]string{
 		{"list"}, {"list", "--json"}, {"show", "1"}, {"show", "--raw", "1"}, {"flag", "+flagged", "1"}, {"flag", "-seen", "1-*"},
-		{"delete", "1"}, {"delete", "1", "--expunge"}, {"log"}, {"log", "--json"},
+		{"delete", "1"}, {"copy", "1", "inbox"}, {"move", "1", "INBOX"}, {"delete", "1", "--expunge"}, {"log"}, {"log", "--json"},
 	}
 	accountCommands = [][]string{
 		{"user", "list"}, {"user", "list", "--json"}, {"user", "add", "carol"}, {"user", "delete", "alice"},
@@ -234,6 +234,12 @@ func (r *rig) wantDamage(named string, commands [][]string) {
 	for _, words := range commands {
 		r.run("password\n", words...).wantComplaint(t, exitFailure, named)
 		wantSame(t, before, tree(t, r.dir))
+	}
+	if saved := r.dir + ".saved"; commands[0][0] == "list" {
+		r.run("", "save", "1", saved).wantComplaint(t, exitFailure, named)
+		if _, err := os.Lstat(saved); !os.IsNotExist(err) {
+			t.Errorf("save made %s: %v", saved, err)
+		}
 	}
 	got := r.run("", "check")
 	got.wantComplaint(t, exitFailure, "things wrong")
@@ -336,6 +342,9 @@ func TestBadNames(t *testing.T) {
 			refused(exitUsage, append([]string{"--folder", name}, words...)...)
 		}
 		refused(exitTempFail, "deliver", "--folder", name, "alice")
+		for _, command := range []string{"copy", "move"} {
+			refused(exitUsage, command, "--", "1", name)
+		}
 	}
 	for _, sender := range []string{"a\nBcc: b", "a\rb", "a\x00b", "a\x1bb", "a\u009bb"} {
 		refused(exitTempFail, "deliver", "-f", sender, "alice")

@@ -72,6 +72,23 @@ func makeMail(t *testing.T, h *netfs.Host) {
 	bobbin(t, h, "", "flag", "+flagged", "1")
 }
 
+// makeArchive makes mail with a keyword, and another folder.
+func makeArchive(t *testing.T, h *netfs.Host) {
+	makeMail(t, h)
+	bobbin(t, h, "", "flag", "+kw:work", "1-2")
+	if err := h.Share.Mkdir(t.Context(), "users/alice/.Archive", 0o700); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// folderCount counts the messages of a folder of alice's, and those that have
+// the keyword work.
+func folderCount(t *testing.T, h *netfs.Host, folder string) (all, work int) {
+	t.Helper()
+	list := bobbin(t, h, "", "list", "--json", "--folder", folder)
+	return strings.Count(list, `"uid"`), strings.Count(list, `"keywords":["work"]`)
+}
+
 // mailCount counts a user's messages.
 func mailCount(t *testing.T, h *netfs.Host, user string) int {
 	t.Helper()
@@ -175,6 +192,30 @@ var crashTests = []crashTest{
 			}
 			if ok, err := list.Verify("alice", []byte("secret")); !ok || err != nil {
 				t.Errorf("the password is not set: %v", err)
+			}
+		},
+	},
+	{
+		name: "copy", setup: makeArchive, words: []string{"copy", "1-2", "Archive"}, again: []int{0},
+		verify: func(t *testing.T, h *netfs.Host, _ outcome) {
+			// A second copy is one more; a part of one is none.
+			n, keywords := folderCount(t, h, "Archive")
+			if n != 2 && n != 4 || keywords != n {
+				t.Errorf("Archive has %d messages, %d of them with their keyword", n, keywords)
+			}
+			if n := mailCount(t, h, "alice"); n != 3 {
+				t.Errorf("INBOX has %d messages, want 3", n)
+			}
+		},
+	},
+	{
+		name: "move", setup: makeArchive, words: []string{"move", "1-2", "Archive"}, again: []int{0, 1},
+		verify: func(t *testing.T, h *netfs.Host, _ outcome) {
+			if n, keywords := folderCount(t, h, "Archive"); n != 2 || keywords != 2 {
+				t.Errorf("Archive has %d messages, %d of them with their keyword; want 2", n, keywords)
+			}
+			if n := mailCount(t, h, "alice"); n != 1 {
+				t.Errorf("INBOX has %d messages, want 1", n)
 			}
 		},
 	},

@@ -42,6 +42,36 @@ func (a *app) withMailbox(c *cli.Context, f func(m *spool.Mailbox) error) error 
 		return err
 	}
 	defer b.Close()
+	return a.inMailbox(c, b, f)
+}
+
+// withTwo is withMailbox with a second folder of the same user.
+func (a *app) withTwo(c *cli.Context, folder string, f func(m, second *spool.Mailbox) error) error {
+	s, err := a.openSpool(c)
+	if err != nil {
+		return err
+	}
+	user, err := a.userName(c)
+	if err != nil {
+		return err
+	}
+	b, err := s.Box(c.Context, user, c.String("folder"))
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	b2, err := s.Box(c.Context, user, folder)
+	if err != nil {
+		return err
+	}
+	defer b2.Close()
+	return a.inMailbox(c, b, func(m *spool.Mailbox) error {
+		return a.inMailbox(c, b2, func(second *spool.Mailbox) error { return f(m, second) })
+	})
+}
+
+// inMailbox is withMailbox for one that was found.
+func (a *app) inMailbox(c *cli.Context, b *spool.Box, f func(m *spool.Mailbox) error) error {
 	m, err := b.Open(c.Context)
 	if err != nil {
 		return err
