@@ -53,6 +53,24 @@ func hook(t *testing.T, s *spool.Spool, before func(op, name string) error) *spo
 	return s2
 }
 
+// atSlot is hook for what comes before slot n that this host puts, counted
+// from 1.
+func atSlot(t *testing.T, s *spool.Spool, n int, f func() error) *spool.Spool {
+	t.Helper()
+	slots := 0
+	return hook(t, s, func(op, _ string) error {
+		if op != "symlink" {
+			return nil
+		}
+		if slots++; slots != n {
+			return nil
+		}
+		return f()
+	})
+}
+
+func diskFull() error { return syscall.ENOSPC }
+
 // archive is a second folder of alice's.
 func archive(t *testing.T, s *spool.Spool) *spool.Box {
 	t.Helper()
@@ -313,15 +331,7 @@ func TestMoveAgain(t *testing.T) {
 	plain, _ := newSpool(t, spool.InitOptions{})
 	m := twoMessages(t, plain)
 	archive(t, plain)
-	slots := 0
-	s := hook(t, plain, func(op, _ string) error {
-		if op == "symlink" {
-			if slots++; slots == 3 { // genesis, assign, expunge
-				return syscall.ENOSPC
-			}
-		}
-		return nil
-	})
+	s := atSlot(t, plain, 3, diskFull) // genesis, assign, expunge
 	got, err := open(t, inbox(t, s)).Move(t.Context(), spool.SetOf(1, 2), open(t, archive(t, s)))
 	if !errors.Is(err, syscall.ENOSPC) || len(got) != 2 {
 		t.Fatalf("%+v, %v", got, err)
@@ -355,15 +365,7 @@ func TestMoveAfterTheCopyWent(t *testing.T) {
 	plain, _ := newSpool(t, spool.InitOptions{})
 	m := twoMessages(t, plain)
 	target := open(t, archive(t, plain))
-	slots := 0
-	s := hook(t, plain, func(op, _ string) error {
-		if op == "symlink" {
-			if slots++; slots == 2 {
-				return syscall.ENOSPC
-			}
-		}
-		return nil
-	})
+	s := atSlot(t, plain, 2, diskFull)
 	got, err := open(t, inbox(t, s)).Move(t.Context(), spool.SetOf(1), open(t, archive(t, s)))
 	if err == nil || len(got) != 1 {
 		t.Fatalf("%+v, %v", got, err)
@@ -388,14 +390,7 @@ func TestMoveTakesFlagsAlong(t *testing.T) {
 	plain, _ := newSpool(t, spool.InitOptions{})
 	m := twoMessages(t, plain)
 	target := open(t, archive(t, plain))
-	slots := 0
-	s := hook(t, plain, func(op, _ string) error {
-		if op != "symlink" {
-			return nil
-		}
-		if slots++; slots != 2 { // assign, expunge
-			return nil
-		}
+	s := atSlot(t, plain, 2, func() error { // assign, expunge
 		_, err := m.SetFlags(t.Context(), spool.SetOf(1), spool.FlagChange{
 			Add: spool.Seen, Remove: spool.Answered, AddKeywords: []string{"late"}, RemoveKeywords: []string{"work"},
 		})
@@ -442,14 +437,7 @@ func TestMoveLosesTheCopy(t *testing.T) {
 	plain, _ := newSpool(t, spool.InitOptions{})
 	m := twoMessages(t, plain)
 	target := open(t, archive(t, plain))
-	slots := 0
-	s := hook(t, plain, func(op, _ string) error {
-		if op != "symlink" {
-			return nil
-		}
-		if slots++; slots != 2 { // assign, expunge
-			return nil
-		}
+	s := atSlot(t, plain, 2, func() error { // assign, expunge
 		_, err := m.SetFlags(t.Context(), spool.SetOf(1), spool.FlagChange{AddKeywords: []string{"late"}})
 		if err == nil {
 			err = target.Refresh(t.Context())

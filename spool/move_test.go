@@ -17,14 +17,9 @@ func TestSecondMoverIsLate(t *testing.T) {
 	target := open(t, archive(t, plain))
 	copied, cleared := make(chan bool), make(chan bool)
 	ended := make(chan error)
-	slots := 0
-	first := hook(t, plain, func(op, _ string) error {
-		if op == "symlink" {
-			if slots++; slots == 2 { // assign, expunge
-				close(copied)
-				<-cleared
-			}
-		}
+	first := atSlot(t, plain, 2, func() error { // assign, expunge
+		close(copied)
+		<-cleared
 		return nil
 	})
 	from, to := open(t, inbox(t, first)), open(t, archive(t, first))
@@ -34,10 +29,7 @@ func TestSecondMoverIsLate(t *testing.T) {
 	}()
 	<-copied
 	done := false
-	second := hook(t, plain, func(op, _ string) error {
-		if op != "symlink" || done {
-			return nil
-		}
+	second := atSlot(t, plain, 1, func() error {
 		done = true // it is about to add what the source had
 		_, err := m.SetFlags(t.Context(), spool.SetOf(1), spool.FlagChange{Remove: spool.Answered})
 		close(cleared)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,20 +23,21 @@ func TestHeldAreNoRemovals(t *testing.T) {
 	for seed := range seeds {
 		simfs.Run(t, simfs.Options{Seed: seed, Faults: simfs.Faults{SplitList: 0.9}}, func(t *testing.T, s *simfs.Sim) {
 			makeAlice(t, s.Host("init"), "")
-			acked, ended := 0, false
+			var acked atomic.Int64
+			var ended atomic.Bool
 			s.Go(s.Host("writer"), func(ctx context.Context, h *netfs.Host) {
-				defer func() { ended = true }()
+				defer ended.Store(true)
 				appendSlowly(ctx, t, h, &acked, rand.New(rand.NewPCG(seed, 1)))
 			})
 			for i := range 2 {
 				s.Go(s.Host(fmt.Sprintf("h%d", i)), func(ctx context.Context, h *netfs.Host) {
-					for !ended {
+					for !ended.Load() {
 						m := openIn(ctx, t, h)
 						for range 20 {
-							if m == nil || ended {
+							if m == nil || ended.Load() {
 								return
 							}
-							least := acked
+							least := int(acked.Load())
 							if err := m.Refresh(ctx); err != nil {
 								t.Error(err)
 								return
@@ -75,7 +77,7 @@ func openIn(ctx context.Context, t *testing.T, h *netfs.Host) *spool.Mailbox {
 // appendSlowly appends messages and gives them flags, at such intervals that a
 // scan which waits for the directories to rest is caught in the middle when
 // they go to cur.
-func appendSlowly(ctx context.Context, t *testing.T, h *netfs.Host, acked *int, rng *rand.Rand) {
+func appendSlowly(ctx context.Context, t *testing.T, h *netfs.Host, acked *atomic.Int64, rng *rand.Rand) {
 	m := openIn(ctx, t, h)
 	if m == nil {
 		return
@@ -99,7 +101,7 @@ func appendSlowly(ctx context.Context, t *testing.T, h *netfs.Host, acked *int, 
 			t.Error(err)
 			return
 		}
-		*acked++
+		acked.Add(1)
 		_ = h.Sleep(ctx, time.Duration(95+rng.IntN(30))*time.Millisecond)
 		if rng.IntN(2) == 0 {
 			if _, err := m.SetFlags(ctx, spool.SetOf(uids...), spool.FlagChange{Add: spool.Flags(rng.IntN(64))}); err != nil {
