@@ -82,23 +82,11 @@ type Box struct {
 // Box finds a user's folder. The error wraps [ErrNoUser], [ErrNoFolder] or
 // [ErrBadName].
 func (s *Spool) Box(ctx context.Context, user, folder string) (*Box, error) {
-	user, err := CleanUser(user)
+	h, err := s.home(user)
 	if err != nil {
 		return nil, err
 	}
-	dir, err := folderDir(folder)
-	if err != nil {
-		return nil, err
-	}
-	home := path.Join(usersDir, user)
-	f, err := s.sub(ctx, path.Join(home, dir))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, s.whyNot(ctx, user, folder)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return &Box{spool: s, fs: f, dir: path.Join(home, dir), User: user, Folder: folder}, nil
+	return h.box(ctx, folder)
 }
 
 // sub opens a directory. Before it says that there is none, it makes sure
@@ -118,31 +106,6 @@ func (s *Spool) sub(ctx context.Context, dir string) (netfs.FS, error) {
 		}
 	}
 	return f, err
-}
-
-// whyNot says why a mailbox directory is missing. That there is no such user
-// makes an MTA give mail back, so it takes more than a missing name: the
-// accounts, read to their end, must not know him.
-func (s *Spool) whyNot(ctx context.Context, user, folder string) error {
-	home := path.Join(usersDir, user)
-	_, err := s.Host.Share.Stat(ctx, home)
-	if err == nil {
-		return fmt.Errorf("folder %s of user %s: %w", folder, user, ErrNoFolder)
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if _, err := netfs.Fresh(ctx, s.Host.Share, usersDir); err != nil {
-		return fmt.Errorf("user %s: %w", user, err)
-	}
-	a, err := s.Accounts(ctx)
-	if err != nil {
-		return fmt.Errorf("user %s: %w", user, err)
-	}
-	if a.has(user) {
-		return fmt.Errorf("user %s: the mailbox %s is missing: %w", user, home, fs.ErrNotExist)
-	}
-	return fmt.Errorf("user %s: %w", user, ErrNoUser)
 }
 
 // Close releases the mailbox directory.

@@ -1,0 +1,72 @@
+package spool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+
+	"github.com/bobbinmail/bobbin/netfs"
+)
+
+// home is where a user's folders are: his mail root, which is the Maildir of
+// INBOX.
+type home struct {
+	spool *Spool
+	dir   string // its name on the share
+	user  string
+}
+
+// home tells where a user's mail is. It asks nothing of the server. The error
+// wraps [ErrBadName].
+func (s *Spool) home(user string) (home, error) {
+	user, err := CleanUser(user)
+	if err != nil {
+		return home{}, err
+	}
+	return home{spool: s, dir: path.Join(usersDir, user), user: user}, nil
+}
+
+// box finds a folder. The error wraps [ErrNoUser], [ErrNoFolder] or
+// [ErrBadName].
+func (h home) box(ctx context.Context, folder string) (*Box, error) {
+	dir, err := folderDir(folder)
+	if err != nil {
+		return nil, err
+	}
+	dir = path.Join(h.dir, dir)
+	f, err := h.spool.sub(ctx, dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, h.whyNot(ctx, folder)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Box{spool: h.spool, fs: f, dir: dir, User: h.user, Folder: folder}, nil
+}
+
+// whyNot says why a mailbox directory is missing. That there is no such user
+// makes an MTA give mail back, so it takes more than a missing name: the
+// accounts, read to their end, must not know him.
+func (h home) whyNot(ctx context.Context, folder string) error {
+	s := h.spool
+	_, err := s.Host.Share.Stat(ctx, h.dir)
+	if err == nil {
+		return fmt.Errorf("folder %s of user %s: %w", folder, h.user, ErrNoFolder)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if _, err := netfs.Fresh(ctx, s.Host.Share, usersDir); err != nil {
+		return fmt.Errorf("user %s: %w", h.user, err)
+	}
+	a, err := s.Accounts(ctx)
+	if err != nil {
+		return fmt.Errorf("user %s: %w", h.user, err)
+	}
+	if a.has(h.user) {
+		return fmt.Errorf("user %s: the mailbox %s is missing: %w", h.user, h.dir, fs.ErrNotExist)
+	}
+	return fmt.Errorf("user %s: %w", h.user, ErrNoUser)
+}
