@@ -19,7 +19,7 @@ const (
 	markerName = "bobbin.toml"
 	markerMax  = 64 << 10
 	// Level is the feature level this version writes and the highest it reads.
-	Level = 1
+	Level = 2
 )
 
 // Marker is what all hosts of a spool agree on. It is written once.

@@ -33,7 +33,7 @@ func TestMarkerRefuses(t *testing.T) {
 		key, value string
 		want       error
 	}{
-		{"level", "2", commitlog.ErrNewer},
+		{"level", "3", commitlog.ErrNewer},
 		{"level", "0", commitlog.ErrCorrupt},
 		{"share", `"short"`, commitlog.ErrCorrupt},
 		{"slots", `"carrier pigeon"`, commitlog.ErrCorrupt},
