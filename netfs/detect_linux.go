@@ -59,6 +59,7 @@ func ProfileFor(kind string, options []string) Profile {
 		}
 	case "afs":
 		p.NamesFollow, p.RecordMax = true, 1000
+		p.Grain = 1100 * time.Millisecond // its times are whole seconds (H78)
 	case "smb":
 		p.Grain = 1100 * time.Millisecond
 	case "ceph", "lustre":

@@ -100,6 +100,7 @@ type call struct {
 	buf  []byte
 
 	state state
+	deaf  bool      // its client gets no reply
 	dir   [2]*inode // the directories of name and, for two names, of arg
 	leaf  [2]string
 	node  *inode // what a late flush writes to
@@ -159,7 +160,7 @@ func (c *call) resolve() (err error) {
 		c.dir[0], err = c.tree.held(c.name)
 		return err
 	case opSub: // walks anew, as the real host does
-		c.dir[0], err = c.tree.root.walk(c.name)
+		c.dir[0], err = c.p.walk(c.tree.root, c.name)
 		return err
 	case opStart, opRead, opReadAt, opWrite, opSync, opClose:
 		return nil
@@ -182,7 +183,42 @@ func (c *call) apply() {
 		c.res = result{err: err}
 		return
 	}
+	if k := c.p.client; k != nil && c.changes() {
+		if err := k.answers(c); err != nil {
+			c.res = result{err: err}
+			return
+		}
+	}
+	c.request()
+}
+
+// request sends the call to the server, and its client takes in the reply.
+func (c *call) request() {
+	k := c.p.client
+	if k == nil || !c.changes() {
+		c.execute()
+		return
+	}
+	var before [2]uint64
+	for i, d := range c.dir {
+		if d != nil {
+			before[i] = k.changeID(d)
+		}
+	}
 	c.execute()
+	if c.deaf {
+		k.forget(c)
+	} else {
+		k.learn(c, before)
+	}
+}
+
+// look finds what the call reads.
+func (c *call) look() (*inode, error) {
+	if k := c.p.client; k != nil {
+		return k.reach(c.dir[0], c.leaf[0])
+	}
+	return c.p.sim.server.lookup(c.dir[0], c.leaf[0])
 }
 
 // execute is apply for a call that was resolved.
@@ -194,13 +230,16 @@ func (c *call) execute() {
 		r.file, r.err = c.openFile()
 	case opStat:
 		var n *inode
-		if n, r.err = s.lookup(d, leaf); r.err == nil {
+		if n, r.err = c.look(); r.err == nil {
 			r.info = s.info(n)
+			if c.p.client != nil {
+				c.p.client.asked(n)
+			}
 		}
 	case opReadDir:
-		r.names = d.names()
+		r.names = c.list()
 	case opReadlink:
-		r.str, r.err = s.readlink(d, leaf)
+		r.str, r.err = c.readlink()
 	case opSymlink:
 		r.err = s.symlink(c.arg, d, leaf)
 	case opLink:
@@ -215,6 +254,8 @@ func (c *call) execute() {
 		}
 	case opMkdir:
 		r.err = s.mkdir(d, leaf, c.perm)
+	case opSyncDir:
+		r.err = errnoOf(s.able.DirSync)
 	case opSub:
 		r.tree = c.tree.sub(c.name, d)
 	case opRead:
@@ -237,10 +278,10 @@ func (c *call) openFile() (*file, error) {
 	s := &c.p.sim.server
 	var n *inode
 	var err error
-	if c.op == opCreate {
+	if n, err = c.look(); c.op == opCreate && err == syscall.ENOENT {
 		n, err = s.create(c.dir[0], c.leaf[0], c.perm)
-	} else {
-		n, err = s.open(c.dir[0], c.leaf[0])
+	} else if err == nil {
+		err = regular(n)
 	}
 	if err != nil {
 		return nil, err
@@ -256,6 +297,29 @@ func (c *call) openFile() (*file, error) {
 		f.snap = n.data
 	}
 	return f, nil
+}
+
+func (c *call) list() []string {
+	if k := c.p.client; k != nil {
+		return k.names(c.dir[0])
+	}
+	return c.dir[0].names()
+}
+
+func (c *call) readlink() (string, error) {
+	n, err := (*inode)(nil), error(nil)
+	if k := c.p.client; k != nil {
+		n, err = k.target(c.dir[0], c.leaf[0])
+	} else {
+		n, err = c.look()
+	}
+	if err == nil && n.mode&fs.ModeSymlink == 0 {
+		err = syscall.EINVAL
+	}
+	if err != nil {
+		return "", err
+	}
+	return n.target, nil
 }
 
 // listPart reads one of the two parts of a listing whose entries lie in the

@@ -8,19 +8,30 @@ import (
 	"github.com/bobbinmail/bobbin/netfs/simfs"
 )
 
-// The simulator keeps the contract that real file systems are held to.
+// The simulator keeps the contract that real file systems are held to, on
+// every kind of share, by two hosts and by two processes of one.
 func TestConformance(t *testing.T) {
-	nfs3 := netfs.ProfileFor("nfs", []string{"vers=3"})
-	for name, o := range map[string]simfs.Options{
-		"nfs4":              {},
-		"nfs3, held":        {HoldDirs: true, Profile: nfs3},
-		"local, held":       {HoldDirs: true, Profile: netfs.ProfileFor("local", nil)},
-		"fuse, coarse tick": {Profile: netfs.ProfileFor("fuse", nil), Tick: 1000e6},
-	} {
-		t.Run(name, func(t *testing.T) {
-			netfstest.Run(t, func(t *testing.T, fn func(t *testing.T, a, b *netfs.Host)) {
-				simfs.Run(t, o, func(t *testing.T, s *simfs.Sim) { fn(t, s.Host("a"), s.Host("b")) })
+	for _, share := range simfs.Shares() {
+		for _, name := range []string{"hosts", "processes"} {
+			t.Run(share.Name+"/"+name, func(t *testing.T) {
+				o := simfs.Options{Pace: share.Tick + 1}
+				share.Set(&o)
+				netfstest.Run(t, func(t *testing.T, fn func(t *testing.T, a, b *netfs.Host)) {
+					simfs.Run(t, o, func(t *testing.T, s *simfs.Sim) {
+						a := s.Host("a")
+						b := s.Process(a, "b")
+						if name == "hosts" {
+							b = s.Host("b")
+						}
+						fn(t, a, b)
+					})
+				})
 			})
-		})
+		}
 	}
+	t.Run("no caches, no time", func(t *testing.T) {
+		netfstest.Run(t, func(t *testing.T, fn func(t *testing.T, a, b *netfs.Host)) {
+			simfs.Run(t, simfs.Options{}, func(t *testing.T, s *simfs.Sim) { fn(t, s.Host("a"), s.Host("b")) })
+		})
+	})
 }

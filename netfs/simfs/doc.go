@@ -20,7 +20,7 @@
 //
 // Directories, files, symbolic and hard links on a server that carries out
 // each request atomically and stamps it with a coarse clock; clients whose
-// written data stays in their page cache until Sync or Close; the faults of
-// [Faults]. The names and attributes that clients cache are not simulated,
-// but for [Options.HoldDirs]: what [netfs.FS] promises to be fresh is fresh.
+// written data stays in their page cache until Sync or Close, and who remember
+// names as [Caches] says; the faults of [Faults]. [Shares] lists the kinds of
+// shares, each with the abilities of its server and the caches of its clients.
 package simfs

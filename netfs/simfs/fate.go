@@ -194,11 +194,13 @@ func (s *Sim) perform(c *call, f fate, errno syscall.Errno) {
 	case fateFail, fateFull, fateWriteErr, fateStale:
 		s.refuse(c, errno)
 	case fateLost:
+		c.deaf = true
 		c.apply()
 		c.res = result{err: errno}
 	case fateTwice:
+		c.deaf = true
 		if c.apply(); c.res.err == nil {
-			c.state = again
+			c.state, c.deaf = again, false
 		}
 	case fateLate:
 		s.later(c)
@@ -235,7 +237,7 @@ func (c *call) repeat() {
 		c.listPart(1)
 		return
 	}
-	c.execute()
+	c.request()
 }
 
 // refuse fails a call that is not carried out, or not now. What a write error

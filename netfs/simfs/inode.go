@@ -27,22 +27,33 @@ type inode struct {
 	mode         fs.FileMode
 	nlink        int
 	mtime, ctime time.Duration
+	change       uint64  // moves with every change
 	data         []byte  // of a file
 	target       string  // of a link
-	ents         []entry // of a directory, by name
+	ents         []entry // of a directory, by key
 	parent       *inode  // of a directory
+	fold         bool    // names in this directory are one whatever the case
 }
 
 type entry struct {
+	key  string // by which it is found
 	name string
 	node *inode
 }
 
 func (n *inode) isDir() bool { return n.mode.IsDir() }
 
+// key is what name is found by.
+func (n *inode) key(name string) string {
+	if n.fold {
+		return strings.ToLower(name)
+	}
+	return name
+}
+
 func (n *inode) find(name string) (int, bool) {
-	return slices.BinarySearchFunc(n.ents, name, func(e entry, name string) int {
-		return strings.Compare(e.name, name)
+	return slices.BinarySearchFunc(n.ents, n.key(name), func(e entry, key string) int {
+		return strings.Compare(e.key, key)
 	})
 }
 
@@ -60,9 +71,9 @@ func (n *inode) get(name string) *inode {
 func (n *inode) put(name string, child *inode) {
 	i, ok := n.find(name)
 	if ok {
-		n.ents[i].node = child
+		n.ents[i].name, n.ents[i].node = name, child
 	} else {
-		n.ents = slices.Insert(n.ents, i, entry{name, child})
+		n.ents = slices.Insert(n.ents, i, entry{n.key(name), name, child})
 	}
 	if child.isDir() {
 		child.parent = n
@@ -85,6 +96,9 @@ func (n *inode) names() []string {
 	l := make([]string, len(n.ents))
 	for i, e := range n.ents {
 		l[i] = e.name
+	}
+	if n.fold {
+		slices.Sort(l)
 	}
 	return l
 }

@@ -31,6 +31,11 @@ type Options struct {
 	// them, as the real host does: a directory that somebody renamed goes on
 	// being reached under its old name (H28).
 	HoldDirs bool
+	// Able is what the server can do, Cache what its clients remember.
+	Able  Abilities
+	Cache Caches
+	// Pace is how long a call takes that is made while Run is not at work.
+	Pace time.Duration
 	// Faults are the chances of faults; [Sim.SetFaults] changes them later.
 	Faults Faults
 	// CrashAt kills a process at one operation.

@@ -19,6 +19,8 @@ type Server struct {
 	tick  time.Duration
 	epoch time.Time
 	max   int // the longest link target
+	able  Abilities
+	last  uint64 // the last change id given out
 }
 
 func (s *Server) now() time.Duration {
@@ -30,13 +32,15 @@ func (s *Server) now() time.Duration {
 func (s *Server) changed(nodes ...*inode) {
 	t := s.now()
 	for _, n := range nodes {
-		n.mtime, n.ctime = t, t
+		s.last++
+		n.mtime, n.ctime, n.change = t, t, s.last
 	}
 }
 
 func (s *Server) newInode(mode fs.FileMode) *inode {
 	t := s.now()
-	n := &inode{mode: mode, nlink: 1, mtime: t, ctime: t}
+	s.last++
+	n := &inode{mode: mode, nlink: 1, mtime: t, ctime: t, change: s.last, fold: s.able.Fold}
 	if n.isDir() {
 		n.nlink = 2
 	}
@@ -48,12 +52,10 @@ func (s *Server) place(dir *inode, leaf string) error {
 	switch {
 	case dir.nlink == 0:
 		return syscall.ESTALE
-	case len(leaf) > nameMax:
-		return syscall.ENAMETOOLONG
 	case dir.get(leaf) != nil:
 		return syscall.EEXIST
 	}
-	return nil
+	return s.able.checkName(leaf)
 }
 
 // lookup finds leaf in dir.
@@ -82,6 +84,11 @@ func regular(n *inode) error {
 
 func (s *Server) create(dir *inode, leaf string, perm fs.FileMode) (*inode, error) {
 	n, err := s.lookup(dir, leaf)
+	if err == syscall.ENOENT {
+		if nerr := s.able.checkName(leaf); nerr != nil {
+			err = nerr
+		}
+	}
 	switch err {
 	case nil:
 		return n, regular(n)
@@ -126,6 +133,8 @@ func (s *Server) readlink(dir *inode, leaf string) (string, error) {
 
 func (s *Server) symlink(target string, dir *inode, leaf string) error {
 	switch {
+	case s.able.NoSymlinks != 0:
+		return s.able.NoSymlinks
 	case target == "":
 		return syscall.ENOENT
 	case len(target) > s.max:
@@ -146,8 +155,13 @@ func (s *Server) link(odir *inode, oleaf string, dir *inode, leaf string) error 
 	if err != nil {
 		return err
 	}
-	if n.isDir() {
+	switch {
+	case n.isDir():
 		return syscall.EPERM
+	case s.able.NoLinks != 0:
+		return s.able.NoLinks
+	case s.able.OneDir && odir != dir:
+		return syscall.EXDEV
 	}
 	if err := s.place(dir, leaf); err != nil {
 		return err
@@ -169,6 +183,9 @@ func (s *Server) rename(odir *inode, oleaf string, dir *inode, leaf string) erro
 	}
 	if n.isDir() && dir.within(n) {
 		return syscall.EINVAL
+	}
+	if s.able.OneDir && odir != dir && !n.isDir() && n.nlink > 1 {
+		return syscall.EXDEV
 	}
 	err = s.place(dir, leaf)
 	if err == syscall.EEXIST {

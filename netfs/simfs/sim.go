@@ -42,6 +42,7 @@ type Sim struct {
 // proc is a client process.
 type proc struct {
 	sim     *Sim
+	client  *client // its host's; nil if that remembers nothing
 	num     int
 	name    string
 	first   bool // the first of its name
@@ -75,7 +76,7 @@ func New(o Options) *Sim {
 	// The server's clock is nobody else's: whoever compares it with a local
 	// one finds nonsense.
 	epoch := s.start.Add(-time.Duration(s.rng.Int64N(int64(10000 * time.Hour))))
-	s.server = Server{mu: &s.mu, clock: s.now, tick: o.Tick, epoch: epoch, max: o.Profile.RecordMax}
+	s.server = Server{mu: &s.mu, clock: s.now, tick: o.Tick, epoch: epoch, max: o.Profile.RecordMax, able: o.Able}
 	s.server.root = s.server.newInode(fs.ModeDir | 0o700)
 	s.setFaults(o.Faults)
 	return s
@@ -116,7 +117,23 @@ func (s *Sim) SetFaults(f Faults) {
 func (s *Sim) Host(name string) *netfs.Host {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p := &proc{sim: s, num: len(s.procs), name: name, first: true}
+	var c *client
+	if s.opt.Cache != (Caches{}) {
+		c = newClient(s.opt.Cache, &s.server)
+	}
+	return s.process(name, c)
+}
+
+// Process returns the host of another process on the computer of on: what
+// that computer's kernel remembers is theirs together.
+func (s *Sim) Process(on *netfs.Host, name string) *netfs.Host {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.process(name, s.proc(on).client)
+}
+
+func (s *Sim) process(name string, c *client) *netfs.Host {
+	p := &proc{sim: s, client: c, num: len(s.procs), name: name, first: true}
 	for _, q := range s.procs {
 		p.first = p.first && q.name != name
 	}
@@ -247,6 +264,11 @@ func (s *Sim) notify() {
 // do takes a call through the gate and returns its outcome.
 func (s *Sim) do(in call) result {
 	s.mu.Lock()
+	if s.opt.Pace > 0 && !s.running && in.op != opStart {
+		s.mu.Unlock()
+		time.Sleep(s.opt.Pace)
+		s.mu.Lock()
+	}
 	if in.p.dead {
 		s.mu.Unlock()
 		return result{err: ErrDead}

@@ -51,7 +51,7 @@ func (p *proc) newTree(root *inode, name string) *tree {
 // dir finds a directory, held ones first.
 func (t *tree) dir(name string) (*inode, error) {
 	if t.dirs == nil {
-		return t.root.walk(name)
+		return t.p.walk(t.root, name)
 	}
 	if name == "." {
 		return t.root, nil
@@ -62,11 +62,38 @@ func (t *tree) dir(name string) (*inode, error) {
 	parent, leaf := split(name)
 	d, err := t.dir(parent)
 	if err == nil {
-		if d, err = d.child(leaf); err == nil {
+		if d, err = t.p.child(d, leaf); err == nil {
 			t.dirs[name] = d
 		}
 	}
 	return d, err
+}
+
+// child looks for a directory's sub-directory.
+func (p *proc) child(dir *inode, name string) (*inode, error) {
+	if p.client == nil {
+		return dir.child(name)
+	}
+	n, err := p.client.reach(dir, name)
+	if err == nil && !n.isDir() {
+		err = syscall.ENOTDIR
+	}
+	if err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+// walk goes down from a directory; a symbolic link on the way is no directory.
+func (p *proc) walk(dir *inode, name string) (_ *inode, err error) {
+	for name != "." {
+		leaf, rest, more := strings.Cut(name, "/")
+		if dir, err = p.child(dir, leaf); err != nil || !more {
+			return dir, err
+		}
+		name = rest
+	}
+	return dir, nil
 }
 
 // held finds a directory; if the one that is held was removed, anew.
