@@ -179,7 +179,8 @@ func (a *Accounts) commit(ctx context.Context, build func() []string) error {
 	err := a.log.Commit(ctx, func() ([]string, error) {
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		return build(), a.newer
+		ops := build()
+		return ops, errors.Join(a.newer, a.spool.admits(ops))
 	})
 	if err != nil {
 		return fmt.Errorf("accounts: %w", err)

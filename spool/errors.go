@@ -21,6 +21,8 @@ var (
 	ErrMissing = errors.New("the message's file is missing")
 	// ErrRetry: nothing was done, and the same call may work later.
 	ErrRetry = errors.New("not done, try again")
+	// ErrLevel: the spool's feature level is too low for what is asked.
+	ErrLevel = errors.New("needs feature level")
 	// ErrBadName: a name is not allowed.
 	ErrBadName = errors.New("name not allowed")
 )

@@ -160,6 +160,9 @@ func (m *Mailbox) commit(ctx context.Context, build func(s *state) []string) err
 		if len(ops) > 0 && m.state.newer != nil {
 			return nil, m.state.newer
 		}
+		if err := m.box.spool.admits(ops); err != nil {
+			return nil, err
+		}
 		return ops, writable(ops)
 	}))
 }

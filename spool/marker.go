@@ -18,13 +18,12 @@ import (
 const (
 	markerName = "bobbin.toml"
 	markerMax  = 64 << 10
-	// Level is the feature level this version writes and the highest it reads.
-	Level = 2
 )
 
 // Marker is what all hosts of a spool agree on. It is written once.
 type Marker struct {
-	// Level is the feature level: which operations may be written.
+	// Level is the feature level that the spool was made with; see
+	// [Spool.Level].
 	Level int `toml:"level"`
 	// Share is 26 random characters that tell this spool from all others.
 	Share string `toml:"share"`
@@ -57,7 +56,7 @@ func parseMarker(b []byte) (Marker, netfs.Way, error) {
 		return fail("%v", err)
 	}
 	if m.Level > Level {
-		return m, 0, fmt.Errorf("%s: %w: feature level %d, this version has %d", markerName, commitlog.ErrNewer, m.Level, Level)
+		return m, 0, tooNew(markerName, m.Level)
 	}
 	if u := meta.Undecoded(); len(u) > 0 {
 		return fail("unknown key %s", u[0])

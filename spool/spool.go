@@ -36,10 +36,12 @@ type Spool struct {
 	Tuning commitlog.Tuning
 	way    netfs.Way
 
+	level   atomic.Int64
 	noLinks atomic.Bool // the share has shown that it takes no hard link between mailboxes
 }
 
-// Open reads the marker file of h's share.
+// Open reads the marker file of h's share. The error wraps [ErrNotSpool] or
+// commitlog.ErrNewer.
 func Open(ctx context.Context, h *netfs.Host) (*Spool, error) {
 	m, way, err := readMarker(ctx, h.Share)
 	if err != nil {
@@ -51,7 +53,11 @@ func Open(ctx context.Context, h *netfs.Host) (*Spool, error) {
 	if limit := way.Max(h.Profile); m.RecordMax > limit {
 		return nil, fmt.Errorf("%s: record_max is %d and this host takes at most %d", markerName, m.RecordMax, limit)
 	}
-	return &Spool{Host: h, Marker: m, way: way}, nil
+	s := &Spool{Host: h, Marker: m, way: way}
+	if err := s.readLevel(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // machine is what a log's records mean: see [commitlog.Config].

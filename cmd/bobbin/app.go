@@ -72,6 +72,7 @@ func (a *app) commands() []*cli.Command {
 		a.saveCommand(),
 		a.logCommand(),
 		a.checkCommand(),
+		a.upgradeCommand(),
 		a.demoHostCommand(),
 		a.completionCommand(),
 		a.manCommand(),

@@ -81,6 +81,22 @@ func makeArchive(t *testing.T, h *netfs.Host) {
 	}
 }
 
+// makeLevel1 makes mail in a spool of the first feature level.
+func makeLevel1(t *testing.T, h *netfs.Host) {
+	makeMail(t, h)
+	const marker = "bobbin.toml"
+	b, err := netfs.ReadFile(t.Context(), h.Share, marker, 1<<10)
+	if err == nil {
+		err = h.Share.Remove(t.Context(), marker)
+	}
+	if err == nil {
+		err = netfs.WriteFile(t.Context(), h.Share, marker, bytes.Replace(b, []byte("level = 2"), []byte("level = 1"), 1))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // folderCount counts the messages of a folder of alice's, and those that have
 // the keyword work.
 func folderCount(t *testing.T, h *netfs.Host, folder string) (all, work int) {
@@ -216,6 +232,14 @@ var crashTests = []crashTest{
 			}
 			if n := mailCount(t, h, "alice"); n != 1 {
 				t.Errorf("INBOX has %d messages, want 1", n)
+			}
+		},
+	},
+	{
+		name: "upgrade", setup: makeLevel1, words: []string{"upgrade"}, again: []int{0},
+		verify: func(t *testing.T, h *netfs.Host, _ outcome) {
+			if said := bobbin(t, h, "", "upgrade", "--dry-run"); said != "The spool's feature level is 2 already.\n" {
+				t.Error(said)
 			}
 		},
 	},

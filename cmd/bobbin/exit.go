@@ -71,6 +71,7 @@ var exitTable = []struct {
 	{spool.ErrBadName, exitUsage, exitNoUser},
 	{delivery.ErrLoop, exitFailure, exitUnavailable},
 	{commitlog.ErrNewer, exitConfig, exitTempFail},
+	{spool.ErrLevel, exitConfig, exitTempFail},
 	{netfs.ErrUncertain, exitTempFail, exitTempFail},
 	{spool.ErrRetry, exitTempFail, exitTempFail},
 	{context.Canceled, exitTempFail, exitTempFail},
