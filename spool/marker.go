@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
-	"syscall"
 
 	"github.com/BurntSushi/toml"
 
 	"github.com/bobbinmail/bobbin/netfs"
+	"github.com/bobbinmail/bobbin/netfs/probe"
 	"github.com/bobbinmail/bobbin/spool/commitlog"
 )
 
@@ -71,7 +71,7 @@ func parseMarker(b []byte) (Marker, netfs.Way, error) {
 		return fail("share is not %d characters", netfs.TokenLen)
 	case m.Separator != ":" && m.Separator != ";":
 		return fail("separator is neither \":\" nor \";\"")
-	case m.RecordMax < recordMin || m.RecordMax > 64<<10:
+	case m.RecordMax < probe.RecordMin || m.RecordMax > 64<<10:
 		return fail("record_max is not between 500 and 65536")
 	}
 	return m, way, nil
@@ -160,95 +160,15 @@ func mostlyEmpty(ctx context.Context, f netfs.FS) error {
 
 // choose fills in the way and the separator by trying them on the share.
 func (m *Marker) choose(ctx context.Context, h *netfs.Host) (netfs.Way, error) {
-	way, err := m.chooseWay(ctx, h)
+	if m.Separator != "" && m.Separator != ":" && m.Separator != ";" {
+		return 0, fmt.Errorf("separator %q: %w: use \":\" or \";\"", m.Separator, ErrBadName)
+	}
+	c, err := probe.Choose(ctx, h, ".", probe.Choice{Slots: m.Slots, Separator: m.Separator})
 	if err != nil {
-		return way, err
+		return 0, err
 	}
-	for _, sep := range []string{":", ";"} {
-		if m.Separator != "" {
-			break
-		}
-		if err := trySeparator(ctx, h, sep); err == nil {
-			m.Separator = sep
-		} else if sep == ";" {
-			return way, fmt.Errorf("file names with flags: %w", err)
-		}
-	}
-	if m.Separator != ":" && m.Separator != ";" {
-		return way, fmt.Errorf("separator %q: %w: use \":\" or \";\"", m.Separator, ErrBadName)
-	}
-	return way, nil
-}
-
-func (m *Marker) chooseWay(ctx context.Context, h *netfs.Host) (netfs.Way, error) {
-	ways := []netfs.Way{netfs.ViaSymlink, netfs.ViaLink, netfs.ViaDir}
-	if m.Slots != "" {
-		w, err := netfs.ParseWay(m.Slots)
-		if err != nil {
-			return w, err
-		}
-		ways = []netfs.Way{w}
-	}
-	var errs []error
-	for _, w := range ways {
-		longest, err := longestRecord(ctx, h, w)
-		if err == nil {
-			m.Slots, m.RecordMax = w.String(), longest
-			return w, nil
-		}
-		errs = append(errs, fmt.Errorf("%s: %w", w, err))
-	}
-	return 0, fmt.Errorf("no way to create slots works here: %w", errors.Join(errs...))
-}
-
-// longestRecord finds out how long records may be: what the kind of share
-// promises, or less (XFS and small ext4 blocks take 1,023 bytes, H126).
-func longestRecord(ctx context.Context, h *netfs.Host, w netfs.Way) (int, error) {
-	var err error
-	for _, size := range []int{w.Max(h.Profile), 1000, recordMin} {
-		if size > w.Max(h.Profile) {
-			continue
-		}
-		if err = tryWay(ctx, h, w, size); !errors.Is(err, syscall.ENAMETOOLONG) {
-			return size, err
-		}
-	}
-	return 0, err
-}
-
-// recordMin is the shortest limit on records that is of any use, in bytes.
-const recordMin = 500
-
-// tryWay makes sure that records of that size can be put on the share.
-func tryWay(ctx context.Context, h *netfs.Host, w netfs.Way, size int) error {
-	token, err := h.Token()
-	if err != nil {
-		return err
-	}
-	return w.Try(ctx, h, h.Share, ".probe."+token, size)
-}
-
-// trySeparator makes sure that a name with flags is listed as it was made.
-func trySeparator(ctx context.Context, h *netfs.Host, sep string) error {
-	token, err := h.Token()
-	if err != nil {
-		return err
-	}
-	name := ".probe." + token + sep + "2,S"
-	defer func() { _ = netfs.Unlink(ctx, h, h.Share, name) }()
-	if err := netfs.WriteFile(ctx, h.Share, name, []byte("x")); err != nil {
-		return err
-	}
-	names, err := h.Share.ReadDir(ctx, ".")
-	if err != nil {
-		return err
-	}
-	for _, n := range names {
-		if n == name {
-			return nil
-		}
-	}
-	return fmt.Errorf("%q: %w", name, fs.ErrInvalid)
+	m.Slots, m.RecordMax, m.Separator = c.Slots, c.RecordMax, c.Separator
+	return netfs.ParseWay(m.Slots)
 }
 
 // firstName holds the marker that was first, where hard links cannot tell.
