@@ -84,43 +84,47 @@ func Detect(dir string) (Profile, error) {
 	if !known {
 		kind = "unknown"
 	}
-	m, err := mountOf(dir)
+	m, err := MountOf(dir)
 	if err != nil {
 		return Profile{}, err
 	}
-	if strings.HasPrefix(m.fstype, "fuse.glusterfs") {
+	if strings.HasPrefix(m.Type, "fuse.glusterfs") {
 		kind = "gluster"
 	}
-	return ProfileFor(kind, m.options), nil
+	return ProfileFor(kind, m.Options), nil
 }
 
-type mount struct {
-	point, fstype string
-	options       []string
+// Mount is where and how a file system is mounted.
+type Mount struct {
+	// Point is the mount point, Type the kernel's name of the file system,
+	// Source the server's or device's name.
+	Point, Type, Source string
+	// Options are those of the mount and of the file system.
+	Options []string
 }
 
-// mountOf finds the mount a directory is on: the last one listed among those
+// MountOf finds the mount a directory is on: the last one listed among those
 // with the longest mount point above it.
-func mountOf(dir string) (mount, error) {
+func MountOf(dir string) (Mount, error) {
 	dir, err := filepath.EvalSymlinks(dir)
 	if err == nil {
 		dir, err = filepath.Abs(dir)
 	}
 	if err != nil {
-		return mount{}, err
+		return Mount{}, err
 	}
 	f, err := os.Open("/proc/self/mountinfo")
 	if err != nil {
-		return mount{}, err
+		return Mount{}, err
 	}
 	defer f.Close()
-	var best mount
+	var best Mount
 	lines := bufio.NewScanner(f)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		m, ok := parseMount(lines.Text())
-		under := m.point == "/" || dir == m.point || strings.HasPrefix(dir, m.point+"/")
-		if ok && under && len(m.point) >= len(best.point) {
+		under := m.Point == "/" || dir == m.Point || strings.HasPrefix(dir, m.Point+"/")
+		if ok && under && len(m.Point) >= len(best.Point) {
 			best = m
 		}
 	}
@@ -129,13 +133,13 @@ func mountOf(dir string) (mount, error) {
 
 // parseMount reads one line of mountinfo (proc(5)): fields, then a dash, then
 // type, source and the file system's own options.
-func parseMount(line string) (mount, bool) {
+func parseMount(line string) (Mount, bool) {
 	before, after, ok := strings.Cut(line, " - ")
 	f, g := strings.Fields(before), strings.Fields(after)
 	if !ok || len(f) < 6 || len(g) < 3 {
-		return mount{}, false
+		return Mount{}, false
 	}
 	unescape := strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
 	opts := strings.Split(f[5]+","+g[2], ",")
-	return mount{unescape.Replace(f[4]), g[0], opts}, true
+	return Mount{unescape.Replace(f[4]), g[0], unescape.Replace(g[1]), opts}, true
 }

@@ -4,7 +4,7 @@ import "testing"
 
 func TestParseMount(t *testing.T) {
 	m, ok := parseMount(`36 35 98:0 /mnt1 /mnt\040two rw,noatime master:1 - nfs4 srv:/x rw,vers=4.2`)
-	if !ok || m.point != "/mnt two" || m.fstype != "nfs4" || m.options[len(m.options)-1] != "vers=4.2" {
+	if !ok || m.Point != "/mnt two" || m.Type != "nfs4" || m.Source != "srv:/x" || m.Options[len(m.Options)-1] != "vers=4.2" {
 		t.Errorf("%+v, %v", m, ok)
 	}
 	for _, bad := range []string{"", "1 2 3", "36 35 98:0 / /mnt rw - nfs4"} {

@@ -186,3 +186,19 @@ func TestDeleteBrokenOff(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestOpenByAClientThatCannot: a spool with slots by symlink is not opened
+// through SMB, whose client may emulate such links (H67).
+func TestOpenByAClientThatCannot(t *testing.T) {
+	h, err := netfs.OpenHost(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Init(t.Context(), h, InitOptions{Slots: "symlink"}); err != nil {
+		t.Fatal(err)
+	}
+	h.Profile = netfs.ProfileFor("smb", nil)
+	if _, err := Open(t.Context(), h); err == nil || !strings.Contains(err.Error(), "H67") {
+		t.Errorf("%v", err)
+	}
+}

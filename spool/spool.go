@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/bobbinmail/bobbin/netfs"
+	"github.com/bobbinmail/bobbin/netfs/probe"
 	"github.com/bobbinmail/bobbin/spool/commitlog"
 )
 
@@ -49,6 +50,9 @@ func Open(ctx context.Context, h *netfs.Host) (*Spool, error) {
 	}
 	if h.Profile.Risk != "" {
 		return nil, fmt.Errorf("this mount cannot be shared: %s", h.Profile.Risk)
+	}
+	if err := probe.Suits(h.Profile, way); err != nil {
+		return nil, fmt.Errorf("%s: %w", markerName, err)
 	}
 	if limit := way.Max(h.Profile); m.RecordMax > limit {
 		return nil, fmt.Errorf("%s: record_max is %d and this host takes at most %d", markerName, m.RecordMax, limit)

@@ -61,6 +61,7 @@ func (a *app) commands() []*cli.Command {
 	return []*cli.Command{
 		a.demoCommand(),
 		a.initCommand(),
+		a.probeCommand(),
 		a.userCommand(),
 		a.deliverCommand(),
 		a.listCommand(),

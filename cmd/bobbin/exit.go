@@ -18,6 +18,7 @@ import (
 const (
 	exitOK          = 0
 	exitFailure     = 1
+	exitUnfit       = 2
 	exitUsage       = 64
 	exitDataErr     = 65
 	exitNoUser      = 67
@@ -37,6 +38,7 @@ var exitMeanings = []struct {
 }{
 	{exitOK, "Success."},
 	{exitFailure, "Something went wrong; the message says what."},
+	{exitUnfit, "The share is unfit for a spool."},
 	{exitUsage, "The command line is wrong."},
 	{exitDataErr, "The input is not what it should be."},
 	{exitNoUser, "There is no such user."},

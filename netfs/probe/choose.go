@@ -38,8 +38,8 @@ func Choose(ctx context.Context, h *netfs.Host, dir string, c Choice) (Choice, e
 		if err != nil {
 			return c, err
 		}
-		if !slices.Contains(ways, w) {
-			return c, fmt.Errorf("slots by %s are not safe on %s (H67): use link or directory", w, h.Profile.Kind)
+		if err := Suits(h.Profile, w); err != nil {
+			return c, err
 		}
 		ways = []netfs.Way{w}
 	}
@@ -55,18 +55,17 @@ func Choose(ctx context.Context, h *netfs.Host, dir string, c Choice) (Choice, e
 	if len(errs) == len(ways) {
 		return c, fmt.Errorf("no way to create slots works here: %w", errors.Join(errs...))
 	}
+	err := fmt.Errorf("%q: %w", c.Separator, fs.ErrInvalid)
 	for _, sep := range separators {
 		if c.Separator != "" && sep != c.Separator {
 			continue
 		}
-		err := trySeparator(ctx, h, dir, sep)
-		if err == nil {
+		if err = trySeparator(ctx, h, dir, sep); err == nil {
 			c.Separator = sep
 			return c, nil
 		}
-		errs = append(errs, err)
 	}
-	return c, fmt.Errorf("file names with flags: %w", errs[len(errs)-1])
+	return c, fmt.Errorf("file names with flags: %w", err)
 }
 
 // waysFor lists the ways that may be used on a kind of share, best first.
@@ -79,6 +78,15 @@ func waysFor(p netfs.Profile) []netfs.Way {
 		return []netfs.Way{netfs.ViaLink, netfs.ViaDir}
 	}
 	return []netfs.Way{netfs.ViaSymlink, netfs.ViaLink, netfs.ViaDir}
+}
+
+// Suits says why slots must not be made in this way on a kind of share; nil if
+// they may. It asks nothing of the server.
+func Suits(p netfs.Profile, w netfs.Way) error {
+	if slices.Contains(waysFor(p), w) {
+		return nil
+	}
+	return fmt.Errorf("slots by %s are not safe on %s (H67): a spool for it is made with --slots link or directory", w, p.Kind)
 }
 
 // longestRecord finds out how long records may be: what the kind of share
