@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // mutation switches one rule of the format off. Some test must notice.
@@ -26,19 +27,22 @@ func TestMutations(t *testing.T) {
 	only := os.Getenv("BOBBIN_MUTATION")
 	for _, m := range mutations {
 		t.Run(strings.ReplaceAll(m.rule, " ", "_"), func(t *testing.T) {
+			t.Parallel()
 			if only != "" && !strings.Contains(m.rule, only) {
 				t.Skip("not asked for")
 			}
 			bin := m.build(t)
 			cmd := exec.Command(bin, "-test.run", m.run, "-test.failfast", "-test.timeout", "5m")
 			cmd.Dir = m.pkg
+			cmd.Env = append(os.Environ(), "BOBBIN_TEST_FULL=") // the short runs notice it
+			start := time.Now()
 			out, err := cmd.CombinedOutput()
 			if err == nil {
 				t.Errorf("nothing notices when this rule is off")
 			} else if !strings.Contains(string(out), "--- FAIL") {
 				t.Errorf("the tests ended otherwise: %v\n%s", err, tail(out))
 			} else {
-				t.Logf("noticed: %s", why(out))
+				t.Logf("noticed in %v: %s", time.Since(start).Round(100*time.Millisecond), why(out))
 			}
 		})
 	}

@@ -43,6 +43,9 @@ func (s *Sim) Run() error {
 
 // turn lets one operation happen, or waits until one can.
 func (s *Sim) turn() (more bool, err error) {
+	if s.walk != nil {
+		return s.chosenTurn()
+	}
 	time.Sleep(minCost + time.Duration(s.rng.Int64N(int64(maxCost-minCost))))
 	synctest.Wait()
 	s.mu.Lock()

@@ -37,6 +37,9 @@ type Sim struct {
 	left    int // of those, ended since the scheduler looked last
 	steps   int
 	trace   trace
+	// sleepers counts goroutines in Host.Sleep.
+	sleepers int
+	walk     *walk // nil unless the schedule is chosen by Explore
 }
 
 // proc is a client process.
@@ -60,6 +63,7 @@ type proc struct {
 	skew    time.Duration
 	randMu  sync.Mutex
 	random  *rand.ChaCha8
+	past    uint64 // a hash of the replies it got, kept by Explore
 }
 
 // New returns a simulation with an empty tree. It must be called in a bubble.
@@ -184,6 +188,7 @@ var _ io.Reader = (*random)(nil)
 func (p *proc) sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
+	defer p.sim.asleep()()
 	select {
 	case <-t.C:
 	case <-ctx.Done():
