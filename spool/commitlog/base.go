@@ -196,10 +196,24 @@ func (l *Log) readPart(ctx context.Context, p part) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	head, text, _ := bytes.Cut(b, []byte("\n"))
-	want := fmt.Sprintf("%s part %d %d ", format, p.from, p.to)
-	if int64(len(b)) != p.size || !strings.HasPrefix(string(head), want) {
+	text, err := p.text(b)
+	if err != nil || int64(len(b)) != p.size {
 		return nil, fmt.Errorf("%w: it is not the part that the base names", ErrCorrupt)
+	}
+	return text, nil
+}
+
+// encode writes the part's file.
+func (p part) encode(text []byte, nonce string) []byte {
+	return append(fmt.Appendf(nil, "%s part %d %d %s\n", format, p.from, p.to, nonce), text...)
+}
+
+// text is the inverse of encode.
+func (p part) text(content []byte) ([]byte, error) {
+	head, text, ok := bytes.Cut(content, []byte("\n"))
+	nonce, fits := strings.CutPrefix(string(head), fmt.Sprintf("%s part %d %d ", format, p.from, p.to))
+	if !ok || !fits || !isToken(nonce) {
+		return nil, errors.New("its head is wrong")
 	}
 	return text, nil
 }

@@ -22,6 +22,17 @@ func payloadOp(body string) string {
 	return fmt.Sprintf("%s%d:%s", payloadWord, len(body), hex.EncodeToString(sum[:]))
 }
 
+// payloadSize reads the length from what payloadOp wrote.
+func payloadSize(op string) (int64, error) {
+	ref, ok := strings.CutPrefix(op, payloadWord)
+	digits, sum, _ := strings.Cut(ref, ":")
+	size, err := strconv.ParseInt(digits, 10, 64)
+	if !ok || err != nil || strconv.FormatInt(size, 10) != digits || size <= 0 || size > payloadMax || len(sum) != 2*sha256.Size {
+		return 0, strconv.ErrSyntax
+	}
+	return size, nil
+}
+
 // expand returns r with the operations of its payload, or r itself when it
 // has none.
 func (l *Log) expand(ctx context.Context, r *Record) (*Record, error) {
@@ -29,9 +40,8 @@ func (l *Log) expand(ctx context.Context, r *Record) (*Record, error) {
 		return r, nil
 	}
 	name := l.payload(r)
-	lenText, _, _ := strings.Cut(strings.TrimPrefix(r.Ops[0], payloadWord), ":")
-	size, err := strconv.ParseInt(lenText, 10, 64)
-	if err != nil || size <= 0 || size > payloadMax {
+	size, err := payloadSize(r.Ops[0])
+	if err != nil {
 		return nil, fmt.Errorf("slot %s: %w: malformed payload reference", l.slot(r.Seq), ErrCorrupt)
 	}
 	b, err := netfs.ReadFile(ctx, l.FS, name, payloadMax)

@@ -192,9 +192,11 @@ func (l *Log) writePart(ctx context.Context, seq uint64, b *base) (part, error) 
 	if err != nil {
 		return part{}, err
 	}
-	content := append(fmt.Appendf(nil, "%s part %d %d %s\n", format, b.from, l.at.seq, nonce), b.text...)
-	name, err := l.writeFile(ctx, seq, content)
-	return part{b.from, l.at.seq, int64(len(content)), name}, err
+	p := part{from: b.from, to: l.at.seq}
+	content := p.encode(b.text, nonce)
+	p.size = int64(len(content))
+	p.file, err = l.writeFile(ctx, seq, content)
+	return p, err
 }
 
 func (l *Log) unlink(ctx context.Context, files []string) {
