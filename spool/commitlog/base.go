@@ -121,19 +121,22 @@ func (l *Log) readFile(ctx context.Context, name string) ([]byte, error) {
 	return b, nil
 }
 
+// parseBase is the inverse of encode: what encode does not write is an error.
 func parseBase(content []byte, seq uint64) (*base, error) {
+	rest := content
 	line := func() []string {
-		head, rest, _ := bytes.Cut(content, []byte("\n"))
-		content = rest
+		var head []byte
+		head, rest, _ = bytes.Cut(rest, []byte("\n"))
 		return strings.Split(string(head), " ")
 	}
 	f := line()
-	if len(f) != 4 || f[0] != format || f[1] != "base" || f[2] != strconv.FormatUint(seq, 10) {
+	if len(f) != 4 || f[0] != format || f[1] != "base" || !isToken(f[3]) {
 		return nil, errors.New("its head is wrong")
 	}
+	nonce := f[3]
 	b := &base{}
 	var err error
-	if err = b.parseTokens(line()); err != nil {
+	if err = b.parseTokens(line(), seq); err != nil {
 		return nil, err
 	}
 	for {
@@ -141,13 +144,16 @@ func parseBase(content []byte, seq uint64) (*base, error) {
 		switch {
 		case f[0] == "part" && len(f) == 5:
 			p, err := parsePart(f)
-			if err != nil || p.from != b.from || p.to < p.from {
+			if err != nil || p.from != b.from || p.to < p.from || p.to >= seq {
 				return nil, errors.New("its list of parts is malformed")
 			}
 			b.parts = append(b.parts, p)
 			b.from = p.to
-		case f[0] == "text" && len(f) == 2 && f[1] == strconv.FormatUint(b.from, 10):
-			b.text = content
+		case f[0] == "text" && len(f) == 2:
+			b.text = rest
+			if !bytes.Equal(b.encode(seq, nonce), content) {
+				return nil, errors.New("it is not written as a base is")
+			}
 			return b, nil
 		default:
 			return nil, errors.New("its list of parts has no end")
@@ -161,13 +167,13 @@ func parsePart(f []string) (p part, err error) {
 	p.to, errs[1] = strconv.ParseUint(f[2], 10, 64)
 	p.size, errs[2] = strconv.ParseInt(f[3], 10, 64)
 	p.file = f[4]
-	if _, _, ok := parseFileName(p.file); !ok {
+	if _, _, ok := parseFileName(p.file); !ok || p.size <= 0 {
 		return p, strconv.ErrSyntax
 	}
 	return p, errors.Join(errs[:]...)
 }
 
-func (b *base) parseTokens(f []string) (err error) {
+func (b *base) parseTokens(f []string, end uint64) (err error) {
 	bad := errors.New("its table of commits is malformed")
 	if len(f) < 3 || f[0] != "tokens" {
 		return bad
@@ -175,14 +181,14 @@ func (b *base) parseTokens(f []string) (err error) {
 	if b.since, err = strconv.ParseUint(f[1], 10, 64); err != nil {
 		return bad
 	}
-	if b.next, err = strconv.ParseUint(f[2], 10, 64); err != nil {
+	if b.next, err = strconv.ParseUint(f[2], 10, 64); err != nil || b.next < b.since {
 		return bad
 	}
 	b.tokens = make(map[string]uint64, len(f))
 	for _, w := range f[3:] {
 		digits, token, _ := strings.Cut(w, ":")
 		seq, ok := parseSeq(digits)
-		if !ok || !isToken(token) {
+		if !ok || !isToken(token) || seq >= end {
 			return bad
 		}
 		b.tokens[token] = seq
