@@ -1,6 +1,7 @@
 package commitlog
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -76,10 +77,7 @@ func parseGenerations(names []string) []*generation {
 		}
 	}
 	slices.SortFunc(gens, func(a, b *generation) int {
-		if a.first != b.first {
-			return int(int64(a.first) - int64(b.first))
-		}
-		return strings.Compare(a.base, b.base)
+		return cmp.Or(cmp.Compare(a.first, b.first), cmp.Compare(a.base, b.base))
 	})
 	return gens
 }
