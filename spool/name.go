@@ -22,18 +22,17 @@ func newBase(h *netfs.Host) (string, error) {
 	return fmt.Sprintf("%d.%s.%s", h.Wall().Unix(), token, h.Tag), nil
 }
 
-// splitName takes a file name in new or cur apart. ok is false for names that
-// are none of a message's: dot files, and what no Maildir program makes.
+// splitName takes a file name in new or cur apart. What stands last counts, so
+// whatever base name gets flags is found again. ok is false for names that are
+// none of a message's: dot files, and what no Maildir program makes.
 func splitName(file string) (base, letters string, ok bool) {
 	if file == "" || file[0] == '.' {
 		return "", "", false
 	}
+	cut := max(strings.LastIndex(file, ":2,"), strings.LastIndex(file, ";2,"), strings.LastIndex(file, "!2,"))
 	base = file
-	for _, sep := range []string{":2,", ";2,", "!2,"} {
-		if i := strings.LastIndex(file, sep); i > 0 {
-			base, letters = file[:i], file[i+len(sep):]
-			break
-		}
+	if cut > 0 {
+		base, letters = file[:cut], file[cut+len(":2,"):]
 	}
 	return base, letters, len(base) <= 255
 }

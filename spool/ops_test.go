@@ -119,7 +119,7 @@ func FuzzUIDSet(f *testing.F) {
 func TestNames(t *testing.T) {
 	for file, want := range map[string][2]string{
 		"1.a.h,S=3:2,FS": {"1.a.h,S=3", "FS"}, "1.a.h;2,": {"1.a.h", ""}, "plain": {"plain", ""}, "a!2,S": {"a", "S"},
-		"a:2,Sab": {"a", "Sab"}, "a:2,:2,S": {"a:2,", "S"},
+		"a:2,Sab": {"a", "Sab"}, "a:2,:2,S": {"a:2,", "S"}, "a:2,;2,S": {"a:2,", "S"}, "a;2,:2,!2,F": {"a;2,:2,", "F"},
 	} {
 		base, letters, ok := splitName(file)
 		if !ok || base != want[0] || letters != want[1] {
