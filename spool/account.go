@@ -37,6 +37,9 @@ const (
 	opRemove          = "remove"   // remove:NAME
 )
 
+// noHash stands in the log where no password is set.
+const noHash = "-"
+
 // Accounts follows the accounts' log to its end.
 func (s *Spool) Accounts(ctx context.Context) (*Accounts, error) {
 	a := &Accounts{spool: s, hash: map[string]string{}}
@@ -60,7 +63,7 @@ func (a *Accounts) snapshot(uint64) ([]byte, uint64) {
 	}
 	b := []byte{}
 	for _, n := range a.names() {
-		b = append(b, accountOp(n, cmp.Or(a.hash[n], "-"))+"\n"...)
+		b = append(b, accountOp(n, a.hash[n])+"\n"...)
 	}
 	return b, 0
 }
@@ -74,33 +77,71 @@ func (a *Accounts) load(text []byte) error {
 	return a.apply(&commitlog.Record{Ops: strings.Fields(string(text))})
 }
 
+// apply takes in a record as a whole or not at all.
 func (a *Accounts) apply(r *commitlog.Record) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, op := range r.Ops {
-		f := strings.Split(op, ":")
+	ops := make([]accountChange, 0, len(r.Ops))
+	var newer error
+	for _, text := range r.Ops {
+		op, err := parseAccountOp(text)
 		switch {
-		case f[0] == opAccountsGenesis && len(f) == 2:
-		case f[0] == opAccount && len(f) == 3:
-			hash, err := commitlog.Decode(f[2])
-			if clean, cerr := CleanUser(f[1]); err != nil || cerr != nil || clean != f[1] {
-				return fmt.Errorf("%w: operation %.80q", commitlog.ErrCorrupt, op)
-			}
-			if hash == "-" {
-				hash = ""
-			}
-			a.hash[f[1]] = hash
-		case f[0] == opRemove && len(f) == 2:
-			delete(a.hash, f[1])
+		case errors.As(err, new(*optionalError)):
+			newer = err
+		case err != nil:
+			return err
 		default:
-			err := unknownOp(f[0])
-			if !errors.As(err, new(*optionalError)) {
-				return err
-			}
-			a.newer = err
+			ops = append(ops, op)
 		}
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, op := range ops {
+		switch op.word {
+		case opAccount:
+			a.hash[op.user] = op.hash
+		case opRemove:
+			delete(a.hash, op.user)
+		}
+	}
+	if newer != nil {
+		a.newer = newer
+	}
 	return nil
+}
+
+// accountChange is one decoded operation of the accounts' log.
+type accountChange struct{ word, user, hash string }
+
+// parseAccountOp is the inverse of String: what that does not write is an
+// error.
+func parseAccountOp(text string) (op accountChange, err error) {
+	f := strings.Split(text, ":")
+	op.word = f[0]
+	switch op.word {
+	case opAccount, opRemove, opAccountsGenesis:
+	default:
+		return op, unknownOp(op.word)
+	}
+	if op.word != opAccountsGenesis && len(f) > 1 {
+		op.user, err = CleanUser(f[1])
+	}
+	if op.word == opAccount && len(f) > 2 && f[2] != noHash && err == nil {
+		op.hash, err = commitlog.Decode(f[2])
+	}
+	if err != nil || op.String() != text {
+		return op, fmt.Errorf("%w: operation %.80q", commitlog.ErrCorrupt, text)
+	}
+	return op, nil
+}
+
+// String writes the operation as parseAccountOp reads it.
+func (op accountChange) String() string {
+	switch op.word {
+	case opAccount:
+		return op.word + ":" + op.user + ":" + commitlog.Encode(cmp.Or(op.hash, noHash))
+	case opRemove:
+		return op.word + ":" + op.user
+	}
+	return op.word + ":1"
 }
 
 // Names lists the users in order.
@@ -136,7 +177,7 @@ func (a *Accounts) Add(ctx context.Context, name string, password []byte) error 
 	if a.has(name) {
 		return fmt.Errorf("user %s: %w", name, ErrExists)
 	}
-	hash := "-"
+	hash := ""
 	if password != nil {
 		if hash, err = a.spool.hash(password); err != nil {
 			return err
@@ -172,7 +213,7 @@ func (a *Accounts) makeMailbox(ctx context.Context, name string) error {
 }
 
 func accountOp(name, hash string) string {
-	return opAccount + ":" + name + ":" + commitlog.Encode(hash)
+	return accountChange{opAccount, name, hash}.String()
 }
 
 func (a *Accounts) commit(ctx context.Context, build func() []string) error {
@@ -235,7 +276,7 @@ func (a *Accounts) Delete(ctx context.Context, name string) (string, error) {
 		if _, ok := a.hash[name]; !ok {
 			return nil
 		}
-		return []string{opRemove + ":" + name}
+		return []string{accountChange{word: opRemove, user: name}.String()}
 	})
 }
 
