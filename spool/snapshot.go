@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -125,13 +126,14 @@ func writeKeywords(w *bytes.Buffer, keywords []string) {
 // loader takes one snapshot into a state.
 type loader struct {
 	*state
-	block   []Message // room for the messages to come
-	gone    UIDSet    // to be taken out at the end
-	ended   UIDSet
-	unnamed []*Message
-	tombs   []tomb
-	drops   []uint64
-	words   map[string][]string // keywords by how they are written
+	block    []Message // room for the messages to come
+	gone     UIDSet    // to be taken out at the end
+	ended    UIDSet
+	unnamed  []*Message
+	tombs    []tomb
+	tombUIDs map[uint32]bool // of the tombstones in the state
+	drops    []uint64
+	words    map[string][]string // keywords by how they are written
 }
 
 // loadInto is commitlog.Config.Load for a state.
@@ -149,9 +151,10 @@ func (s *state) load(text []byte) error {
 	if !ok {
 		return fmt.Errorf("%w: a snapshot without end", commitlog.ErrCorrupt)
 	}
-	l := &loader{state: s, words: map[string][]string{}}
-	if !bytes.HasPrefix(rows, []byte("mailbox ")) {
-		return fmt.Errorf("%w: a snapshot without head", commitlog.ErrCorrupt)
+	l := &loader{state: s, words: map[string][]string{}, tombUIDs: s.tombUIDs()}
+	head, rows, _ := bytes.Cut(rows, []byte("\n"))
+	if !l.head(head, len(rows)) {
+		return fmt.Errorf("%w: snapshot head %.80q", commitlog.ErrCorrupt, head)
 	}
 	for len(rows) > 0 {
 		var row []byte
@@ -160,10 +163,19 @@ func (s *state) load(text []byte) error {
 			return fmt.Errorf("snapshot line %.80q: %w", row, err)
 		}
 	}
-	if err := l.takeOut(); err != nil {
-		return err
+	if len(l.block) > 0 {
+		return fmt.Errorf("%w: snapshot head %.80q: %d messages are missing", commitlog.ErrCorrupt, head, len(l.block))
 	}
+	l.takeOut()
 	return l.name(string(names))
+}
+
+func (s *state) tombUIDs() map[uint32]bool {
+	uids := make(map[uint32]bool, len(s.tombs))
+	for _, t := range s.tombs {
+		uids[t.uid] = true
+	}
+	return uids
 }
 
 // row reads one line.
@@ -171,22 +183,20 @@ func (l *loader) row(row []byte) error {
 	f := fields{rest: row}
 	word := f.next()
 	switch string(word) {
-	case "mailbox":
-		l.head(&f)
 	case "m":
 		l.message(&f)
 	case "f":
 		l.change(&f)
 	case "x":
-		l.vanished, l.gone = f.vanish(l.vanished, l.gone)
+		l.vanished, l.gone = l.vanish(&f, l.vanished, l.gone)
 	case "t":
-		t := tomb{f.uid(), f.number(64)}
+		t := tomb{f.uid(), l.seq(&f)}
 		f.bad = f.bad || t.uid >= l.uidNext || len(l.tombs) > 0 && l.tombs[len(l.tombs)-1].uid >= t.uid
 		l.tombs = append(l.tombs, t)
 	case "g":
-		l.state.ended, l.ended = f.vanish(l.state.ended, l.ended)
+		l.state.ended, l.ended = l.vanish(&f, l.state.ended, l.ended)
 	case "d":
-		l.drops = append(l.drops, f.number(64))
+		l.drops = append(l.drops, l.seq(&f))
 	default:
 		return unknownOp(string(word))
 	}
@@ -196,15 +206,28 @@ func (l *loader) row(row []byte) error {
 	return nil
 }
 
-func (l *loader) head(f *fields) {
-	l.uidValidity, l.uidNext = f.uid(), f.uid()
-	l.modSeq = f.number(64)
-	if n := f.number(32); n <= uint64(l.uidNext) {
-		l.block = make([]Message, n)
-		l.msgs, l.shown = slices.Grow(l.msgs, int(n)), slices.Grow(l.shown, int(n))
-		l.byName.reserve(int(n), l.nameOf)
+// shortestRow is the length of "m 1 - - 0 0 1\n".
+const shortestRow = 14
+
+// head reads the first line, before size bytes of others. The state goes on
+// from what was loaded before.
+func (l *loader) head(line []byte, size int) bool {
+	f := fields{rest: line}
+	if string(f.next()) != "mailbox" {
+		return false
 	}
+	first := l.uidValidity == 0
+	validity, next, modSeq, n := f.uid(), f.uid(), f.number(64), f.number(32)
+	if f.bad || len(f.rest) > 0 || modSeq == 0 || n > uint64(size/shortestRow+1) ||
+		!first && validity != l.uidValidity || next < l.uidNext || modSeq < l.modSeq {
+		return false
+	}
+	l.uidValidity, l.uidNext, l.modSeq = validity, next, modSeq
+	l.block = make([]Message, n)
+	l.msgs, l.shown = slices.Grow(l.msgs, int(n)), slices.Grow(l.shown, int(n))
+	l.byName.reserve(int(n), l.nameOf)
 	l.marks = append(l.marks, mark{l.modSeq, l.uidNext})
+	return true
 }
 
 func (l *loader) message(f *fields) {
@@ -218,7 +241,7 @@ func (l *loader) message(f *fields) {
 	f.flags(m)
 	m.Date = time.Unix(f.signed(), 0)
 	m.Size = int64(f.number(63))
-	m.ModSeq = f.number(64)
+	m.ModSeq = l.seq(f)
 	m.Keywords = l.keywords(f)
 	if m.UID >= l.uidNext {
 		f.bad = true
@@ -234,7 +257,7 @@ func (l *loader) change(f *fields) {
 	}
 	m := *old
 	f.flags(&m)
-	m.ModSeq = f.number(64)
+	m.ModSeq = l.seq(f)
 	m.Keywords = l.keywords(f)
 	l.msgs[i] = &m
 }
@@ -260,7 +283,7 @@ func (l *loader) keywords(f *fields) []string {
 }
 
 // takeOut removes what the snapshot says is gone.
-func (l *loader) takeOut() error {
+func (l *loader) takeOut() {
 	if len(l.gone) > 0 {
 		gone := slices.Clone(l.gone).normal()
 		l.removeMessages(gone)
@@ -268,8 +291,8 @@ func (l *loader) takeOut() error {
 	if len(l.ended) > 0 {
 		ended := slices.Clone(l.ended).normal()
 		maps.DeleteFunc(l.state.tombs, func(_ string, t tomb) bool { return ended.Contains(t.uid) })
+		maps.DeleteFunc(l.tombUIDs, func(uid uint32, _ bool) bool { return ended.Contains(uid) })
 	}
-	return nil
 }
 
 // name gives the new messages and tombstones their names.
@@ -298,7 +321,7 @@ func (l *loader) name(names string) error {
 		switch {
 		case old != nil && old.Name == name:
 			l.msgs[i] = m
-		case old != nil || len(l.msgs) > 0 && l.msgs[len(l.msgs)-1].UID > m.UID || l.named(name) != nil:
+		case old != nil || len(l.msgs) > 0 && l.msgs[len(l.msgs)-1].UID > m.UID || l.tombUIDs[m.UID] || l.taken(name):
 			return bad(name)
 		default:
 			l.insert(m)
@@ -306,7 +329,7 @@ func (l *loader) name(names string) error {
 	}
 	for _, t := range l.tombs {
 		name, ok := next()
-		if live, _ := l.find(t.uid); !ok || live != nil || l.knows(name) {
+		if live, _ := l.find(t.uid); !ok || live != nil || l.tombUIDs[t.uid] || l.taken(name) {
 			return bad(name)
 		}
 		l.state.tombs[name] = t
@@ -342,22 +365,26 @@ func (f *fields) number(bits int) uint64 {
 	var n uint64
 	word := f.next()
 	for _, c := range word {
-		if c < '0' || c > '9' || n > (1<<63)/5 {
+		d := uint64(c - '0')
+		if d > 9 || n > math.MaxUint64/10 || n == math.MaxUint64/10 && d > math.MaxUint64%10 {
 			f.bad = true
 			return 0
 		}
-		n = 10*n + uint64(c-'0')
+		n = 10*n + d
 	}
 	f.bad = f.bad || len(word) > 1 && word[0] == '0' || bits < 64 && n>>bits != 0
 	return n
 }
 
 func (f *fields) signed() int64 {
-	if rest, ok := bytes.CutPrefix(f.rest, []byte("-")); ok {
-		f.rest = rest
-		return -int64(f.number(63))
+	rest, negative := bytes.CutPrefix(f.rest, []byte("-"))
+	if !negative {
+		return int64(f.number(63))
 	}
-	return int64(f.number(63))
+	f.rest = rest
+	n := f.number(64)
+	f.bad = f.bad || n == 0 || n > 1<<63
+	return -int64(n)
 }
 
 func (f *fields) uid() uint32 {
@@ -379,16 +406,24 @@ func (f *fields) flags(m *Message) {
 		m.past = flagStates(0).with(m.Flags)
 	} else {
 		n, err := strconv.ParseUint(string(past), 16, 64)
-		f.bad = f.bad || err != nil
 		m.past = flagStates(n)
+		f.bad = f.bad || err != nil || !m.past.has(m.Flags) || pastText(m) != string(past)
 	}
 }
 
+// seq reads the number of a record that the text tells of.
+func (l *loader) seq(f *fields) uint64 {
+	n := f.number(64)
+	f.bad = f.bad || n == 0 || n > l.modSeq
+	return n
+}
+
 // vanish reads a record's number and a set, which it adds to both.
-func (f *fields) vanish(list []vanish, all UIDSet) ([]vanish, UIDSet) {
-	v := vanish{seq: f.number(64)}
-	set, err := parseStoredSet(string(f.next()))
-	f.bad = f.bad || err != nil || len(list) > 0 && list[len(list)-1].seq > v.seq
+func (l *loader) vanish(f *fields, list []vanish, all UIDSet) ([]vanish, UIDSet) {
+	v := vanish{seq: l.seq(f)}
+	word := string(f.next())
+	set, err := parseStoredSet(word)
+	f.bad = f.bad || err != nil || set.String() != word || len(list) > 0 && list[len(list)-1].seq > v.seq
 	v.uids = set
 	return append(list, v), append(all, set...)
 }

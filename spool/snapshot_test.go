@@ -135,6 +135,39 @@ func FuzzSnapshot(f *testing.F) {
 	})
 }
 
+// A text that no writer writes is refused, and its head makes nobody take
+// memory for what is not there.
+func TestSnapshotRefuses(t *testing.T) {
+	const good = "mailbox 7 9 5 2\nm 1 S 10001 -5 6 1 a%3A b\nm 3 - - 0 0 5\nt 2 4\nd 3\nnames\na\nb\nc\nd\n"
+	if err := newState(":").load([]byte(good)); err != nil {
+		t.Fatal(err)
+	}
+	for old, odd := range map[string][]string{
+		"mailbox 7":      {"mailbox 0", "mailbox 07", "mailbox x", "mailbox 4294967296", "mailbox 18446744073709551623", "m 1"},
+		"7 9 5 2\n":      {"7 9 5\n", "7 9 5 2 1\n", "7 9 0 2\n", "7 9 4 2\n", "7 3 5 2\n", "7 9 5 1\n", "7 9 5 3\n", "7 4294967295 5 4294967294\n", "7 9 5 2\nmailbox 7 9 5 2\n"},
+		"S 10001 -5 6 1": {"S 1 -5 6 1", "S 10000 -5 6 1", "S 010001 -5 6 1", "S 1000G -5 6 1", "X 10001 -5 6 1", "S - -0 6 1", "S - -9223372036854775809 6 1", "S - -5 -6 1", "S - -5 6 0", "S - -5 6 6"},
+		"a%3A b":         {"a%3a b", "a:", " b", "b "},
+		"m 3 -":          {"m 1 -", "m 9 -", "m 2 -", "f 3 -"},
+		"t 2 4":          {"t 3 4", "t 9 4", "t 2 6", "t 2 0", "t 2 4\nt 2 4", "x 4 4294967295", "x 4 2-2"},
+		"d 3":            {"d 0", "d 6", "e 3"},
+		"a\nb\nc\nd\n":   {"a\nb\nc\n", "a\nb\nc\nd", "a\nb\nc\nd\ne\n", "a\na\nc\nd\n", "a\nb\na\nd\n", "a\nb\nc\nc\n", "a\n.b\nc\nd\n", "a\nb/\nc\nd\n", "a\nb%2F\nc\nd\n"},
+		"names\na":       {"names a", "a"},
+	} {
+		for _, o := range odd {
+			bad := strings.Replace(good, old, o, 1)
+			if err := newState(":").load([]byte(bad)); bad == good || !errors.Is(err, commitlog.ErrCorrupt) {
+				t.Errorf("%v for\n%s", err, bad)
+			}
+		}
+	}
+	for _, part := range []string{"mailbox 8 9 6 0\nnames\n", "mailbox 7 8 6 0\nnames\n", "mailbox 7 9 4 0\nnames\n", "mailbox 7 9 6 1\nm 2 - - 0 0 6\nnames\ne\n", "mailbox 7 9 6 0\nt 2 6\nnames\ne\n"} {
+		s := newState(":")
+		if err := errors.Join(s.load([]byte(good)), s.load([]byte(part))); !errors.Is(err, commitlog.ErrCorrupt) {
+			t.Errorf("%v for the part\n%s", err, part)
+		}
+	}
+}
+
 // An index finds exactly the names that are there.
 func TestNameIndex(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 3))
