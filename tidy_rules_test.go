@@ -32,6 +32,8 @@ var peers = []string{
 var testOnly = []string{
 	module + "/netfs/simfs",
 	module + "/netfs/netfstest",
+	module + "/netfs/twofuse",
+	"github.com/hanwen/go-fuse/v2",
 	"github.com/rogpeppe/go-internal",
 	"net/http/httptest",
 	"testing",
@@ -139,7 +141,7 @@ func interfaceSize(s *source) (problems []string) {
 }
 
 // parameterCount looks at functions and at the methods of interfaces. A leading
-// context is not counted, nor is the *testing.T of a test's helper.
+// context, or a channel in its place, is not counted, nor is the *testing.T of a test's helper.
 func parameterCount(s *source) (problems []string) {
 	count := func(n ast.Node, what *ast.FuncType) {
 		params := 0
@@ -169,7 +171,7 @@ func parameterCount(s *source) (problems []string) {
 	return problems
 }
 
-var uncounted = []string{"context.Context", "*testing.T", "*testing.B", "*testing.F", "testing.TB"}
+var uncounted = []string{"context.Context", "<-chan", "*testing.T", "*testing.B", "*testing.F", "testing.TB"}
 
 // typeName writes a plain, qualified or pointer type; "" for any other.
 func typeName(e ast.Expr) string {
@@ -184,6 +186,8 @@ func typeName(e ast.Expr) string {
 		return typeName(e.X)
 	case *ast.IndexListExpr:
 		return typeName(e.X)
+	case *ast.ChanType:
+		return "<-chan"
 	}
 	return ""
 }
@@ -228,7 +232,7 @@ func docComments(s *source) (problems []string) {
 // host object; realHosts are the files that fill it, and the simulator.
 var (
 	hosted    = []string{"netfs", "locking", "spool", "delivery"}
-	realHosts = []string{"netfs/oshost*.go", "netfs/simfs/*.go", "netfs/netfstest/*.go"}
+	realHosts = []string{"netfs/oshost*.go", "netfs/simfs/*.go", "netfs/netfstest/*.go", "netfs/twofuse/*.go"}
 )
 
 var clockCalls = map[string][]string{
