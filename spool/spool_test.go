@@ -19,7 +19,12 @@ import (
 func newSpool(t testing.TB, o spool.InitOptions) (*spool.Spool, string) {
 	t.Helper()
 	dir := t.TempDir()
-	h := openHost(t, dir)
+	return initSpool(t, openHost(t, dir), o), dir
+}
+
+// initSpool makes a spool with the user alice.
+func initSpool(t testing.TB, h *netfs.Host, o spool.InitOptions) *spool.Spool {
+	t.Helper()
 	s, err := spool.Init(t.Context(), h, o)
 	if err != nil {
 		t.Fatal(err)
@@ -31,7 +36,7 @@ func newSpool(t testing.TB, o spool.InitOptions) (*spool.Spool, string) {
 	if err := a.Add(t.Context(), "alice", nil); err != nil {
 		t.Fatal(err)
 	}
-	return s, dir
+	return s
 }
 
 func openHost(t testing.TB, dir string) *netfs.Host {

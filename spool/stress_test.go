@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/bobbinmail/bobbin/netfs"
+	"github.com/bobbinmail/bobbin/netfs/twofuse"
 	"github.com/bobbinmail/bobbin/spool"
 )
 
@@ -137,6 +138,7 @@ type stress struct {
 	keywords  map[string]uint32
 	done      map[string]int // operations by process
 	kills     int
+	killed    int // operations done at the last kill
 	running   map[*exec.Cmd]bool
 }
 
@@ -207,10 +209,19 @@ func (s *stress) process(dir, name string, ops int) {
 	}
 }
 
-// killOne kills any of the running processes.
+// killOne kills any of the running processes, if something was done since the
+// last kill: on a slow machine a process would never live long enough.
 func (s *stress) killOne(rng *rand.Rand) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	done := 0
+	for _, n := range s.done {
+		done += n
+	}
+	if done < s.killed+3 {
+		return
+	}
+	s.killed = done
 	skip := rng.IntN(max(1, len(s.running)))
 	for cmd, live := range s.running {
 		if skip--; skip >= 0 || !live {
@@ -236,15 +247,34 @@ func TestStress(t *testing.T) {
 			if slots != "symlink" {
 				processes, ops, every = 3, 100, 30*time.Millisecond
 			}
-			runStress(t, slots, processes, ops, every)
+			dir := t.TempDir()
+			runStress(t, slots, stressRun{[]string{dir}, processes, ops, every})
 		})
 	}
 }
 
-func runStress(t *testing.T, slots string, processes, ops int, every time.Duration) {
-	sp, dir := newSpool(t, spool.InitOptions{Slots: slots})
+// TestStressTwoMounts is the same with half of the processes on another mount.
+func TestStressTwoMounts(t *testing.T) {
+	ops := 8 // a look into a mailbox where others work takes seconds here
+	if full() {
+		ops = 80
+	}
+	_, dirs := twofuse.NewPair(t, twofuse.Usual)
+	runStress(t, "", stressRun{dirs[:], 4, ops, 200 * time.Millisecond})
+}
+
+// stressRun says where and how much: process n works in the directory n modulo
+// their number, and each interval one is killed.
+type stressRun struct {
+	dirs           []string
+	processes, ops int
+	every          time.Duration
+}
+
+func runStress(t *testing.T, slots string, r stressRun) {
+	sp := initSpool(t, openHost(t, r.dirs[0]), spool.InitOptions{Slots: slots})
 	s := &stress{
-		t: t, dir: dir, delivered: map[string]bool{}, expunged: map[uint32]bool{}, names: map[uint32]string{},
+		t: t, dir: r.dirs[0], delivered: map[string]bool{}, expunged: map[uint32]bool{}, names: map[uint32]string{},
 		keywords: map[string]uint32{}, done: map[string]int{}, running: map[*exec.Cmd]bool{},
 	}
 	stop := make(chan struct{})
@@ -255,13 +285,13 @@ func runStress(t *testing.T, slots string, processes, ops int, every time.Durati
 			select {
 			case <-stop:
 				return
-			case <-time.After(every):
+			case <-time.After(r.every):
 				s.killOne(rng)
 			}
 		}
 	})
-	for i := range processes {
-		workers.Go(func() { s.process(dir, "p"+string(rune('a'+i)), ops) })
+	for i := range r.processes {
+		workers.Go(func() { s.process(r.dirs[i%len(r.dirs)], "p"+string(rune('a'+i)), r.ops) })
 	}
 	workers.Wait()
 	close(stop)
