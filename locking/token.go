@@ -221,7 +221,7 @@ func (a *attempt) take(ctx context.Context, v view, start time.Duration) (*lease
 func (a *attempt) look(ctx context.Context) (view, error) {
 	_, err := netfs.Fresh(ctx, a.FS, a.Dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err = a.FS.Mkdir(ctx, a.Dir, 0o700); err == nil || errors.Is(err, fs.ErrExist) {
+		if err = a.FS.Mkdir(ctx, a.Dir, 0o777); err == nil || errors.Is(err, fs.ErrExist) {
 			err = netfs.SyncDir(ctx, a.Host, a.FS, path.Dir(a.Dir))
 		}
 	}

@@ -21,7 +21,7 @@ type NewFile struct {
 
 // CreateNew opens a file under a name that nobody else uses.
 func CreateNew(ctx context.Context, f FS, name string) (*NewFile, error) {
-	file, err := f.Create(ctx, name, 0o600)
+	file, err := f.Create(ctx, name, 0o666)
 	if err != nil {
 		return nil, err
 	}
@@ -159,16 +159,26 @@ func Unlink(ctx context.Context, h *Host, f FS, name string) error {
 	}
 }
 
-// MkdirAll creates dir and its parents below f's root; directories that are
-// there are fine (H09), anything else in their place is an error.
+// MkdirAll creates dir and its parents below f's root, with the root's rights;
+// directories that are there are fine (H09), anything else in their place is
+// an error.
 func MkdirAll(ctx context.Context, h *Host, f FS, dir string) error {
+	return mkdirAll(ctx, h, f, dir, 0o777)
+}
+
+// MkdirPrivate is MkdirAll for directories that are their owner's alone.
+func MkdirPrivate(ctx context.Context, h *Host, f FS, dir string) error {
+	return mkdirAll(ctx, h, f, dir, 0o700)
+}
+
+func mkdirAll(ctx context.Context, h *Host, f FS, dir string, perm fs.FileMode) error {
 	for try := 0; ; try++ {
-		err := f.Mkdir(ctx, dir, 0o700)
+		err := f.Mkdir(ctx, dir, perm)
 		if err == nil {
 			return SyncDir(ctx, h, f, path.Dir(dir))
 		}
 		if errors.Is(err, fs.ErrNotExist) && path.Dir(dir) != "." {
-			if perr := MkdirAll(ctx, h, f, path.Dir(dir)); perr != nil {
+			if perr := mkdirAll(ctx, h, f, path.Dir(dir), perm); perr != nil {
 				return perr
 			}
 		}

@@ -21,8 +21,9 @@ import (
 // (the functions of this package do).
 type FS interface {
 	// Create opens name for writing and creates it if it is missing (O_CREAT
-	// without O_EXCL or O_TRUNC: callers use random names). perm is subject
-	// to the umask.
+	// without O_EXCL or O_TRUNC: callers use random names). A new file gets the
+	// group of the tree's root and of perm what the root has, whatever the
+	// umask; see [RootInfo].
 	Create(ctx context.Context, name string, perm fs.FileMode) (File, error)
 	// Open opens a regular file for reading; anything else is [ErrIrregular].
 	Open(ctx context.Context, name string) (File, error)
@@ -47,6 +48,7 @@ type FS interface {
 	// Remove removes a file, a symbolic link or an empty directory.
 	Remove(ctx context.Context, name string) error
 	// Mkdir creates one directory; it fails with fs.ErrExist when name exists.
+	// Group and perm are as with Create.
 	Mkdir(ctx context.Context, name string, perm fs.FileMode) error
 	// SyncDir is fsync of a directory, with the errno as the kernel gave it.
 	SyncDir(ctx context.Context, name string) error
@@ -76,9 +78,12 @@ type File interface {
 
 // Info is what Stat tells of one name.
 type Info struct {
-	Mode  fs.FileMode
-	Size  int64
-	Nlink uint64
+	// Mode has the type, the permission bits, and a directory's setgid and
+	// sticky bits.
+	Mode     fs.FileMode
+	Size     int64
+	Nlink    uint64
+	UID, GID uint32
 	// Mtime and Ctime are the server's, at its own grain. They are compared
 	// only with each other, never with a local clock (H117).
 	Mtime, Ctime time.Time

@@ -22,6 +22,7 @@ import (
 // stay inside the tree, and one user's mailbox must not lead into another's.
 // Directories stay open, so that a message file costs no walk.
 type osFS struct {
+	root Info // as it was when the tree was opened
 	mu   sync.Mutex
 	dirs map[string]*os.File // by name; "." is the top
 }
@@ -31,10 +32,19 @@ func openOS(dir string) (*osFS, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newOS(top), nil
+	return newOS(top)
 }
 
-func newOS(top *os.File) *osFS { return &osFS{dirs: map[string]*os.File{".": top}} }
+func newOS(top *os.File) (*osFS, error) {
+	// The open brought the attributes along: this asks the server nothing.
+	var s unix.Stat_t
+	err := control(top, func(fd int) error { return unix.Fstat(fd, &s) })
+	if err != nil {
+		return nil, errors.Join(err, top.Close())
+	}
+	root := Info{Mode: fileMode(s.Mode), UID: s.Uid, GID: s.Gid}
+	return &osFS{root: root, dirs: map[string]*os.File{".": top}}, nil
+}
 
 const dirFlags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
 
@@ -185,7 +195,11 @@ func (o *osFS) open(ctx context.Context, op, name string, flags int, perm fs.Fil
 			return err
 		}
 		f = os.NewFile(uintptr(fd), name)
-		return regular(f)
+		i, err := regular(f)
+		if err == nil && flags&unix.O_CREAT != 0 {
+			o.own(f, i, perm)
+		}
+		return err
 	})
 	if err != nil {
 		return nil, wrap(op, name, err)
@@ -193,7 +207,7 @@ func (o *osFS) open(ctx context.Context, op, name string, flags int, perm fs.Fil
 	return &osFile{f}, nil
 }
 
-func regular(f *os.File) error {
+func regular(f *os.File) (fs.FileInfo, error) {
 	i, err := f.Stat()
 	if err == nil && !i.Mode().IsRegular() {
 		err = ErrIrregular
@@ -201,11 +215,11 @@ func regular(f *os.File) error {
 	if err != nil {
 		_ = f.Close()
 	}
-	return err
+	return i, err
 }
 
 func (o *osFS) Create(ctx context.Context, name string, perm fs.FileMode) (File, error) {
-	return o.open(ctx, "create", name, unix.O_CREAT|unix.O_WRONLY, perm)
+	return o.open(ctx, "create", name, unix.O_CREAT|unix.O_WRONLY, perm&o.root.Mode.Perm())
 }
 
 func (o *osFS) Open(ctx context.Context, name string) (File, error) {
@@ -332,7 +346,12 @@ func (o *osFS) Remove(ctx context.Context, name string) error {
 
 func (o *osFS) Mkdir(ctx context.Context, name string, perm fs.FileMode) error {
 	return wrap("mkdir", name, o.at(ctx, name, func(dir int, leaf string) error {
-		return unix.Mkdirat(dir, leaf, uint32(perm.Perm()))
+		perm &= o.root.Mode.Perm()
+		err := unix.Mkdirat(dir, leaf, uint32(perm))
+		if err == nil {
+			o.ownDir(dir, leaf, perm)
+		}
+		return err
 	}))
 }
 
@@ -362,7 +381,11 @@ func (o *osFS) Sub(ctx context.Context, name string) (FS, error) {
 	if err != nil {
 		return nil, wrap("open", name, err)
 	}
-	return newOS(d), nil
+	sub, err := newOS(d)
+	if err != nil {
+		return nil, wrap("open", name, err)
+	}
+	return sub, nil
 }
 
 func (o *osFS) Close() error {

@@ -27,6 +27,8 @@ func forcedStat(dir int, leaf string) (Info, error) {
 			Mode:  fileMode(uint32(s.Mode)),
 			Size:  int64(s.Size),
 			Nlink: uint64(s.Nlink),
+			UID:   s.Uid,
+			GID:   s.Gid,
 			Mtime: time.Unix(s.Mtime.Sec, int64(s.Mtime.Nsec)),
 			Ctime: time.Unix(s.Ctime.Sec, int64(s.Ctime.Nsec)),
 		}, nil
@@ -34,13 +36,19 @@ func forcedStat(dir int, leaf string) (Info, error) {
 }
 
 // fileMode keeps the permission bits and the type as far as Bobbin asks:
-// regular, directory, link, anything else.
+// regular, directory with setgid and sticky bits, link, anything else.
 func fileMode(m uint32) fs.FileMode {
 	mode := fs.FileMode(m & 0o777)
 	switch m & unix.S_IFMT {
 	case unix.S_IFREG:
 	case unix.S_IFDIR:
 		mode |= fs.ModeDir
+		if m&unix.S_ISGID != 0 {
+			mode |= fs.ModeSetgid
+		}
+		if m&unix.S_ISVTX != 0 {
+			mode |= fs.ModeSticky
+		}
 	case unix.S_IFLNK:
 		mode |= fs.ModeSymlink
 	default:

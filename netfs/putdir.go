@@ -69,7 +69,7 @@ func (p *put) writeDir(ctx context.Context, temp string) error {
 // fillDir is writeDir without a look at the slot.
 func (p *put) fillDir(ctx context.Context, temp string) error {
 	// EEXIST for a random name is our own MKDIR, sent twice (H09).
-	err := p.f.Mkdir(ctx, temp, 0o700)
+	err := p.f.Mkdir(ctx, temp, 0o777)
 	if err == nil || errors.Is(err, fs.ErrExist) {
 		var d FS
 		if d, err = p.f.Sub(ctx, temp); err == nil {

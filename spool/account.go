@@ -201,7 +201,7 @@ func (a *Accounts) Add(ctx context.Context, name string, password []byte) error 
 
 func (a *Accounts) makeMailbox(ctx context.Context, name string) error {
 	home := path.Join(usersDir, name)
-	if err := netfs.MkdirAll(ctx, a.spool.Host, a.spool.Host.Share, home); err != nil {
+	if err := netfs.MkdirPrivate(ctx, a.spool.Host, a.spool.Host.Share, home); err != nil {
 		return err
 	}
 	b, err := a.spool.Box(ctx, name, Inbox)
@@ -288,7 +288,7 @@ func (a *Accounts) toTrash(ctx context.Context, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := netfs.MkdirAll(ctx, h, h.Share, trashDir); err != nil {
+	if err := netfs.MkdirPrivate(ctx, h, h.Share, trashDir); err != nil {
 		return "", err
 	}
 	trash := fmt.Sprintf("%s/%d.%s.%s", trashDir, h.Wall().Unix(), token, name)

@@ -162,7 +162,7 @@ func (m *Mailbox) copyFile(ctx context.Context, msg *Message, target *Mailbox, o
 // not be renamed into cur (H20, H21).
 func (m *Mailbox) link(ctx context.Context, msg *Message, target *Mailbox, temp string) bool {
 	from, to := m.box.spool, target.box.spool
-	if to.noLinks.Load() || to.Host.Profile.Kind == "afs" || from.Marker.Share != to.Marker.Share {
+	if to.noLinks.Load() || to.Host.Profile.Kind == "afs" || from.Marker.Share != to.Marker.Share || !m.box.sameRights(target.box) {
 		return false
 	}
 	err := m.reach(ctx, msg, func(name string) error {
@@ -180,6 +180,14 @@ func (m *Mailbox) link(ctx context.Context, msg *Message, target *Mailbox, temp 
 	}
 	_ = target.box.fs.Remove(context.WithoutCancel(ctx), temp)
 	return false
+}
+
+// sameRights tells whether a file of b has the group and mode it would have
+// in another mailbox: all names of a file have the same.
+func (b *Box) sameRights(other *Box) bool {
+	i, _ := netfs.RootInfo(b.fs)
+	j, _ := netfs.RootInfo(other.fs)
+	return i.Mode == j.Mode && i.GID == j.GID
 }
 
 // duplicate copies the bytes of a message's file to target's tmp and returns

@@ -29,7 +29,7 @@ func (s *Spool) home(user string) (home, error) {
 }
 
 // box finds a folder. The error wraps [ErrNoUser], [ErrNoFolder] or
-// [ErrBadName].
+// [ErrBadName], or fs.ErrPermission for one that has the sticky bit.
 func (h home) box(ctx context.Context, folder string) (*Box, error) {
 	dir, err := folderDir(folder)
 	if err != nil {
@@ -42,6 +42,10 @@ func (h home) box(ctx context.Context, folder string) (*Box, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if i, ok := netfs.RootInfo(f); ok && i.Mode&fs.ModeSticky != 0 {
+		return nil, errors.Join(fmt.Errorf("folder %s of user %s: %w: %s has the sticky bit, with which nobody can move another's file; use chmod -t",
+			folder, h.user, fs.ErrPermission, dir), f.Close())
 	}
 	return &Box{spool: h.spool, fs: f, dir: dir, User: h.user, Folder: folder}, nil
 }

@@ -119,7 +119,7 @@ func Init(ctx context.Context, h *netfs.Host, o InitOptions) (*Spool, error) {
 		return nil, err
 	}
 	for _, d := range append(commitlog.Dirs(accountsDir), usersDir, trashDir) {
-		if err := netfs.MkdirAll(ctx, h, h.Share, d); err != nil {
+		if err := netfs.MkdirPrivate(ctx, h, h.Share, d); err != nil {
 			return nil, err
 		}
 	}

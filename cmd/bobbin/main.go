@@ -16,6 +16,8 @@ func main() {
 
 func runProcess() int {
 	dieBySignal()
+	// Modes in the spool follow the mailbox, not whoever happens to write.
+	syscall.Umask(0)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	// The first signal asks for an orderly end, the second one gets its way.
