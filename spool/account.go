@@ -41,7 +41,12 @@ const (
 const noHash = "-"
 
 // Accounts follows the accounts' log to its end.
+//
+// The error wraps [ErrNoAccounts] in the mail root of one user.
 func (s *Spool) Accounts(ctx context.Context) (*Accounts, error) {
+	if s.owner != "" {
+		return nil, fmt.Errorf("the mail root of %s: %w", s.owner, ErrNoAccounts)
+	}
 	a := &Accounts{spool: s, hash: map[string]string{}}
 	a.log = s.log(s.Host.Share, accountsDir, a.machine())
 	if _, err := a.log.Refresh(ctx); err != nil {

@@ -13,6 +13,8 @@ var (
 	ErrExists = errors.New("exists already")
 	// ErrNoUser: there is no such user.
 	ErrNoUser = errors.New("no such user")
+	// ErrNoAccounts: the share is one user's mail root and has no accounts.
+	ErrNoAccounts = errors.New("no accounts here")
 	// ErrNoFolder: the user has no such folder.
 	ErrNoFolder = errors.New("no such folder")
 	// ErrNoMessage: no message has this UID.

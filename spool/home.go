@@ -22,8 +22,13 @@ type home struct {
 // wraps [ErrBadName].
 func (s *Spool) home(user string) (home, error) {
 	user, err := CleanUser(user)
-	if err != nil {
+	switch {
+	case err != nil:
 		return home{}, err
+	case s.owner == user:
+		return home{spool: s, dir: ".", user: user}, nil
+	case s.owner != "":
+		return home{}, fmt.Errorf("user %s: %w here: this is the mail root of %s", user, ErrNoUser, s.owner)
 	}
 	return home{spool: s, dir: path.Join(usersDir, user), user: user}, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"strconv"
 	"strings"
 
@@ -40,7 +41,7 @@ func (s *Spool) Level() int { return int(s.level.Load()) }
 func (s *Spool) readLevel(ctx context.Context) error {
 	level := s.Marker.Level
 	if level < Level {
-		names, err := s.Host.Share.ReadDir(ctx, ".")
+		names, err := s.Host.Share.ReadDir(ctx, s.at)
 		if err != nil {
 			return err
 		}
@@ -78,12 +79,12 @@ func (s *Spool) Upgrade(ctx context.Context, level int) error {
 	if err != nil {
 		return err
 	}
-	name := raisedPrefix + strconv.Itoa(level)
+	name := path.Join(s.at, raisedPrefix+strconv.Itoa(level))
 	text := fmt.Sprintf("level %d of share %s, %s by %s", level, s.Marker.Share, token, s.Host.Tag)
 	_, err = s.way.Put(ctx, s.Host, s.Host.Share, name, text)
 	if errors.Is(err, fs.ErrExist) {
 		// Somebody else was first. That he made it durable, nobody knows.
-		err = netfs.SyncDir(ctx, s.Host, s.Host.Share, ".")
+		err = netfs.SyncDir(ctx, s.Host, s.Host.Share, s.at)
 	}
 	if err != nil {
 		return err

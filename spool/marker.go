@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"slices"
 
 	"github.com/BurntSushi/toml"
@@ -14,6 +15,9 @@ import (
 	"github.com/bobbinmail/bobbin/netfs/probe"
 	"github.com/bobbinmail/bobbin/spool/commitlog"
 )
+
+// spoolMarker is the directory of a spool's marker.
+const spoolMarker = "."
 
 const (
 	markerName = "bobbin.toml"
@@ -77,10 +81,12 @@ func parseMarker(b []byte) (Marker, netfs.Way, error) {
 	return m, way, nil
 }
 
-func readMarker(ctx context.Context, f netfs.FS) (Marker, netfs.Way, error) {
-	b, err := netfs.ReadFile(ctx, f, markerName, markerMax)
+// readMarker reads the marker in the directory dir.
+func readMarker(ctx context.Context, f netfs.FS, dir string) (Marker, netfs.Way, error) {
+	name := path.Join(dir, markerName)
+	b, err := netfs.ReadFile(ctx, f, name, markerMax)
 	if errors.Is(err, fs.ErrNotExist) {
-		return Marker{}, 0, fmt.Errorf("%w: there is no %s; is the share mounted?", ErrNotSpool, markerName)
+		return Marker{}, 0, fmt.Errorf("%w: there is no %s; is the share mounted?", ErrNotSpool, name)
 	}
 	if err != nil {
 		return Marker{}, 0, err
@@ -98,7 +104,7 @@ type InitOptions struct {
 
 // Init makes h's share a spool. It fails with [ErrExists] if it is one.
 func Init(ctx context.Context, h *netfs.Host, o InitOptions) (*Spool, error) {
-	_, _, err := readMarker(ctx, h.Share)
+	_, _, err := readMarker(ctx, h.Share, spoolMarker)
 	switch {
 	case err == nil:
 		return nil, fmt.Errorf("spool: %w", ErrExists)
@@ -110,11 +116,8 @@ func Init(ctx context.Context, h *netfs.Host, o InitOptions) (*Spool, error) {
 	if err := mostlyEmpty(ctx, h.Share); err != nil {
 		return nil, err
 	}
-	m := Marker{Level: Level, Slots: o.Slots, Separator: o.Separator, RecordMax: h.Profile.RecordMax}
-	if m.Share, err = h.Token(); err != nil {
-		return nil, err
-	}
-	way, err := m.choose(ctx, h)
+	p := &publisher{h: h, dir: spoolMarker}
+	m, err := p.choose(ctx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -123,11 +126,7 @@ func Init(ctx context.Context, h *netfs.Host, o InitOptions) (*Spool, error) {
 			return nil, err
 		}
 	}
-	b, err := m.encode()
-	if err != nil {
-		return nil, err
-	}
-	if err := publishMarker(ctx, h, way, b); err != nil {
+	if err := p.publish(ctx, m); err != nil {
 		return nil, err
 	}
 	return Open(ctx, h)
@@ -158,30 +157,46 @@ func mostlyEmpty(ctx context.Context, f netfs.FS) error {
 	return nil
 }
 
-// choose fills in the way and the separator by trying them on the share.
-func (m *Marker) choose(ctx context.Context, h *netfs.Host) (netfs.Way, error) {
-	if m.Separator != "" && m.Separator != ":" && m.Separator != ";" {
-		return 0, fmt.Errorf("separator %q: %w: use \":\" or \";\"", m.Separator, ErrBadName)
+// publisher makes a marker in a directory of h's share.
+type publisher struct {
+	h   *netfs.Host
+	dir string
+}
+
+// choose makes the text of a new share's marker by trying what works there.
+func (p *publisher) choose(ctx context.Context, o InitOptions) (Marker, error) {
+	if o.Separator != "" && o.Separator != ":" && o.Separator != ";" {
+		return Marker{}, fmt.Errorf("separator %q: %w: use \":\" or \";\"", o.Separator, ErrBadName)
 	}
-	c, err := probe.Choose(ctx, h, ".", probe.Choice{Slots: m.Slots, Separator: m.Separator})
+	share, err := p.h.Token()
 	if err != nil {
-		return 0, err
+		return Marker{}, err
 	}
-	m.Slots, m.RecordMax, m.Separator = c.Slots, c.RecordMax, c.Separator
-	return netfs.ParseWay(m.Slots)
+	c, err := probe.Choose(ctx, p.h, p.dir, probe.Choice{Slots: o.Slots, Separator: o.Separator})
+	return Marker{Level: Level, Share: share, Slots: c.Slots, RecordMax: c.RecordMax, Separator: c.Separator}, err
 }
 
 // firstName holds the marker that was first, where hard links cannot tell.
 const firstName = "." + markerName
 
-// publishMarker writes the marker so that one of several hosts wins.
+// publish writes the marker so that one of several hosts wins. The error wraps
+// [ErrExists] when another one was first.
 //
 // Without hard links the text is put by the spool's own way first, under
 // another name. Whoever finds one there publishes it and not his own, so all
 // renames onto the marker's name bring the same text. The other name stays.
-func publishMarker(ctx context.Context, h *netfs.Host, way netfs.Way, b []byte) error {
+func (p *publisher) publish(ctx context.Context, m Marker) error {
 	taken := fmt.Errorf("spool: %w", ErrExists)
-	_, err := netfs.ViaLink.Put(ctx, h, h.Share, markerName, string(b))
+	h := p.h
+	way, err := netfs.ParseWay(m.Slots)
+	if err != nil {
+		return err
+	}
+	b, err := m.encode()
+	if err != nil {
+		return err
+	}
+	_, err = netfs.ViaLink.Put(ctx, h, h.Share, path.Join(p.dir, markerName), string(b))
 	if errors.Is(err, fs.ErrExist) {
 		return taken
 	}
@@ -189,7 +204,7 @@ func publishMarker(ctx context.Context, h *netfs.Host, way netfs.Way, b []byte) 
 		return err
 	}
 	text := string(b)
-	first, err := way.Put(ctx, h, h.Share, firstName, text)
+	first, err := way.Put(ctx, h, h.Share, path.Join(p.dir, firstName), text)
 	lost := errors.Is(err, fs.ErrExist)
 	if lost {
 		text = first
@@ -198,11 +213,11 @@ func publishMarker(ctx context.Context, h *netfs.Host, way netfs.Way, b []byte) 
 	if err != nil {
 		return fmt.Errorf("%s: %w", firstName, err)
 	}
-	if _, err := netfs.Fresh(ctx, h.Share, "."); err != nil {
+	if _, err := netfs.Fresh(ctx, h.Share, p.dir); err != nil {
 		return err
 	}
-	if _, _, err := readMarker(ctx, h.Share); errors.Is(err, ErrNotSpool) {
-		if err := writeMarker(ctx, h, text); err != nil {
+	if _, _, err := readMarker(ctx, h.Share, p.dir); errors.Is(err, ErrNotSpool) {
+		if err := p.write(ctx, text); err != nil {
 			return err
 		}
 	} else if err != nil {
@@ -214,17 +229,18 @@ func publishMarker(ctx context.Context, h *netfs.Host, way netfs.Way, b []byte) 
 	return nil
 }
 
-// writeMarker gives the marker's name to text.
-func writeMarker(ctx context.Context, h *netfs.Host, text string) error {
+// write gives the marker's name to text.
+func (p *publisher) write(ctx context.Context, text string) error {
+	h := p.h
 	token, err := h.Token()
 	if err != nil {
 		return err
 	}
-	temp := ".marker." + token
+	temp := path.Join(p.dir, ".marker."+token)
 	if err := netfs.WriteFile(ctx, h.Share, temp, []byte(text)); err != nil {
 		return err
 	}
-	err = netfs.Move(ctx, h, h.Share, temp, markerName)
+	err = netfs.Move(ctx, h, h.Share, temp, path.Join(p.dir, markerName))
 	if errors.Is(err, netfs.ErrVanished) {
 		err = fmt.Errorf("%s: %w: %v", markerName, netfs.ErrUncertain, err)
 	}

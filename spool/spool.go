@@ -29,7 +29,8 @@ const (
 	onceDir = logDir + "/q"
 )
 
-// Spool is an open spool. Its methods may be called from several goroutines.
+// Spool is an open spool: the tree of many users, or the mail root of one that
+// is a share of its own. Its methods may be called from several goroutines.
 type Spool struct {
 	Host   *netfs.Host
 	Marker Marker
@@ -37,6 +38,8 @@ type Spool struct {
 	Tuning commitlog.Tuning
 	way    netfs.Way
 
+	at      string // the marker's directory
+	owner   string // whose mail root the share is; "" in the tree of many users
 	level   atomic.Int64
 	noLinks atomic.Bool // the share has shown that it takes no hard link between mailboxes
 }
@@ -44,7 +47,11 @@ type Spool struct {
 // Open reads the marker file of h's share. The error wraps [ErrNotSpool] or
 // commitlog.ErrNewer.
 func Open(ctx context.Context, h *netfs.Host) (*Spool, error) {
-	m, way, err := readMarker(ctx, h.Share)
+	return open(ctx, h, spoolMarker, "")
+}
+
+func open(ctx context.Context, h *netfs.Host, at, owner string) (*Spool, error) {
+	m, way, err := readMarker(ctx, h.Share, at)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +64,7 @@ func Open(ctx context.Context, h *netfs.Host) (*Spool, error) {
 	if limit := way.Max(h.Profile); m.RecordMax > limit {
 		return nil, fmt.Errorf("%s: record_max is %d and this host takes at most %d", markerName, m.RecordMax, limit)
 	}
-	s := &Spool{Host: h, Marker: m, way: way}
+	s := &Spool{Host: h, Marker: m, way: way, at: at, owner: owner}
 	if err := s.readLevel(ctx); err != nil {
 		return nil, err
 	}
@@ -111,7 +118,7 @@ func (s *Spool) sub(ctx context.Context, dir string) (netfs.FS, error) {
 	}
 	f, err = s.Host.Share.Sub(ctx, dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		if _, _, merr := readMarker(ctx, s.Host.Share); merr != nil {
+		if _, _, merr := readMarker(ctx, s.Host.Share, s.at); merr != nil {
 			return nil, merr // the share went away under us
 		}
 	}
@@ -138,8 +145,12 @@ func mailboxDirs() []string {
 	return slices.Concat(maildirs, commitlog.Dirs(logDir), []string{holdDir, goneDir})
 }
 
-// Users lists the users that have a mailbox directory, in order.
+// Users lists the users that have a mailbox directory, in order; in a mail
+// root, its user.
 func (s *Spool) Users(ctx context.Context) ([]string, error) {
+	if s.owner != "" {
+		return []string{s.owner}, nil
+	}
 	names, err := s.Host.Share.ReadDir(ctx, usersDir)
 	if err != nil {
 		return nil, err
