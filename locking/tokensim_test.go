@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"math/rand/v2"
-	"os"
 	"strconv"
 	"sync"
 	"testing"
@@ -219,41 +218,36 @@ type outcome struct {
 }
 
 // contend runs processes that contend for a lock.
-func contend(t *testing.T, seed uint64) (out outcome) {
+func contend(t *testing.T, c simfs.Case) (out outcome) {
+	seed := c.Seed
 	rng := rand.New(rand.NewPCG(seed, 1))
-	o := simfs.Options{TraceLen: 4000, Seed: seed, Faults: tokenFaults, WallSkew: time.Hour, HoldDirs: true}
-	switch long := []time.Duration{0, 20 * time.Second, 100 * time.Second}[seed%3]; seed % 5 {
-	case 0: // nothing but races
-		o.Faults = simfs.Faults{Pause: 0.05, PauseMax: long, SplitList: 0.3}
-	default:
-		o.Faults.PauseMax, o.Faults.LateMax = long, long
-	}
+	o := c.Options()
 	freeze := seed%4 == 3
 	way := netfs.Way(seed / 2 % 3)
+	if share, ok := simfs.ShareNamed(c.Share); ok && (way == netfs.ViaSymlink && o.Able.NoSymlinks != 0 || way == netfs.ViaLink && o.Able.NoLinks != 0) {
+		way = share.Way()
+	}
 	simfs.Run(t, o, func(t *testing.T, s *simfs.Sim) {
 		r := &register{t: t, s: s, strict: !freeze, epochs: map[uint64]string{}}
 		config := func(h *netfs.Host) locking.TokenConfig {
 			return locking.TokenConfig{Host: h, FS: h.Share, Dir: "lk", Way: way}
 		}
 		var procs []*netfs.Host
-		for i := range 3 + int(seed%3) {
+		for i := range c.Hosts {
 			h := s.Host("h" + strconv.Itoa(i))
 			procs = append(procs, h)
-			c := &contender{r: r, rng: rand.New(rand.NewPCG(seed, uint64(i+2))), h: h, cfg: config(h)}
+			who := &contender{r: r, rng: rand.New(rand.NewPCG(seed, uint64(i+2))), h: h, cfg: config(h)}
 			if freeze {
 				f := &freezer{at: frosts(rng)}
-				c.cfg = config(f.host(h))
+				who.cfg = config(f.host(h))
 			}
-			s.Go(h, func(ctx context.Context, _ *netfs.Host) { c.run(ctx, 8) })
+			s.Go(h, func(ctx context.Context, _ *netfs.Host) { who.run(ctx, c.Steps) })
 		}
 		if err := s.Run(); err != nil {
 			t.Fatal(err)
 		}
 		for _, h := range procs {
 			out.ops += s.OpsOf(h)
-		}
-		if len(r.epochs) < len(procs) {
-			t.Errorf("%d tenures: the run proves nothing", len(r.epochs))
 		}
 		s.SetFaults(simfs.Faults{})
 		h := s.Host("last")
@@ -284,45 +278,28 @@ func contend(t *testing.T, seed uint64) (out outcome) {
 	return out
 }
 
-func envSeed(t *testing.T) (uint64, bool) {
-	v := os.Getenv("BOBBIN_SIM_SEED")
-	if v == "" {
-		return 1, false
-	}
-	seed, err := strconv.ParseUint(v, 10, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return seed, true
-}
-
-// TestTokenSimulation runs contending processes on a faulty share until enough
-// operations were simulated. A failing seed is named; run it alone with
-// BOBBIN_SIM_SEED.
+// TestTokenSimulation runs contending processes on faulty shares of every kind.
 func TestTokenSimulation(t *testing.T) {
-	target := 40_000
-	if os.Getenv("BOBBIN_TEST_FULL") != "" {
-		target = 1_000_000
+	lost, again := 0, 0
+	plan := simfs.Plan{Ops: 40_000, Full: 1_000_000, Case: func(seed uint64) simfs.Case {
+		long := []time.Duration{0, 20 * time.Second, 100 * time.Second}[seed%3]
+		c := simfs.Case{Seed: seed, Share: simfs.ShareFor(seed), Hosts: 3 + int(seed%3), Steps: 8, Rounds: 1, Faults: tokenFaults}
+		if seed%5 == 0 { // nothing but races
+			c.Faults = simfs.Faults{Pause: 0.05, SplitList: 0.3}
+		}
+		c.Faults.PauseMax, c.Faults.LateMax = long, long
+		return c
+	}}
+	plan.Run = func(t *testing.T, c simfs.Case) int {
+		out := contend(t, c)
+		lost += out.lost
+		if again++; again <= 20 && contend(t, c) != out {
+			t.Error("the run cannot be repeated")
+		}
+		return out.ops
 	}
-	first, alone := envSeed(t)
-	if alone {
-		target = 1
-	}
-	total, lost := 0, 0
-	for seed := first; total < target && !t.Failed(); seed++ {
-		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
-			out := contend(t, seed)
-			total, lost = total+out.ops, lost+out.lost
-			if seed > 12 && !alone {
-				return
-			}
-			if again := contend(t, seed); again != out {
-				t.Error("the run cannot be repeated")
-			}
-		})
-	}
-	t.Logf("%d simulated operations, %d locks stolen from a holder that was told so", total, lost)
-	if lost == 0 && !alone {
+	plan.Test(t)
+	if t.Logf("%d locks were stolen from a holder that was told so", lost); lost == 0 && again > 20 {
 		t.Error("no lock was stolen: the test tests little")
 	}
 }

@@ -274,33 +274,42 @@ func (w *worker) expunge(ctx context.Context) error {
 	return nil
 }
 
-// simulate runs hosts processes of steps operations each, and one more for
-// each that crashed, and returns the number of simulated operations.
-func simulate(t *testing.T, o simfs.Options, hosts, steps int) (ops int) {
+// simulate runs the hosts of a case, one of them perhaps a program that knows
+// nothing of the log, and returns the number of simulated operations.
+func simulate(t *testing.T, c simfs.Case) (ops int) {
+	o := c.Options()
+	if c.Seed%5 == 0 {
+		o = shortRecords(o) // payloads all the time
+	}
 	simfs.Run(t, o, func(t *testing.T, s *simfs.Sim) {
-		faults := o.Faults
 		s.SetFaults(simfs.Faults{})
-		makeAlice(t, s.Host("init"), slotsOf(o.Seed))
-		s.SetFaults(faults)
+		makeAlice(t, s.Host("init"), slotsOf(o, c.Seed))
+		s.SetFaults(c.Faults)
 		hist := newHistory()
 		// The format counts on requests that are less late than KeepFor.
-		hist.tuning = commitlog.Tuning{Slots: 3 + int(o.Seed%7), KeepFor: 2 * 150 * time.Millisecond, Inline: 100 << (o.Seed % 5)}
+		keep := 2*150*time.Millisecond + o.Tick
+		hist.tuning = commitlog.Tuning{Slots: 3 + int(c.Seed%7), KeepFor: keep, Inline: 100 << (c.Seed % 5)}
 		next := 0
-		for round := range 3 {
+		var end *settling
+		for round := range c.Rounds {
 			var procs []*netfs.Host
-			for range hosts {
+			end = newSettling(c.Hosts)
+			for range c.Hosts {
 				next++
-				h := s.Host("h" + strconv.Itoa(next))
+				h := newProcess(s, procs, next)
 				w := &worker{
 					t: t, hist: hist, h: h, id: h.Tag, text: map[string]string{},
-					rng: rand.New(rand.NewPCG(o.Seed, uint64(next))),
+					rng: rand.New(rand.NewPCG(c.Seed, uint64(next))),
 				}
 				procs = append(procs, h)
 				run := w.run
-				if next%hosts == 0 && o.Seed%3 == 0 {
+				if next%c.Hosts == 0 && c.Seed%3 == 0 {
 					run = w.foreign
 				}
-				s.Go(h, func(ctx context.Context, _ *netfs.Host) { run(ctx, steps) })
+				s.Go(h, func(ctx context.Context, _ *netfs.Host) {
+					run(ctx, c.Steps)
+					w.settle(ctx, end, c.Seed%3 == 0)
+				})
 			}
 			if err := s.Run(); err != nil {
 				t.Fatalf("round %d: %v", round, err)
@@ -310,23 +319,38 @@ func simulate(t *testing.T, o simfs.Options, hosts, steps int) (ops int) {
 			}
 		}
 		s.SetFaults(simfs.Faults{})
-		audit(t, s, hist)
-		if len(hist.acked) == 0 {
-			t.Error("nothing was delivered: the run proves nothing")
-		}
+		end.agree(t, audit(t, s, hist))
 	})
 	return ops
 }
 
-// slotsOf lets some seeds use the slower ways.
-func slotsOf(seed uint64) string {
-	switch seed % 7 {
-	case 2:
+// newProcess makes a host, or a second process of the one before.
+func newProcess(s *simfs.Sim, before []*netfs.Host, n int) *netfs.Host {
+	if name := "h" + strconv.Itoa(n); n%4 > 0 || len(before) == 0 {
+		return s.Host(name)
+	} else {
+		return s.Process(before[len(before)-1], name)
+	}
+}
+
+func shortRecords(o simfs.Options) simfs.Options {
+	if o.Profile.Kind == "" {
+		o.Profile = simfs.NFS4()
+	}
+	o.Profile.RecordMax = 500
+	return o
+}
+
+// slotsOf lets some seeds use the slower ways, where the share has them, and
+// the others what bobbin init chooses.
+func slotsOf(o simfs.Options, seed uint64) string {
+	switch links := o.Able.NoLinks == 0; {
+	case seed%7 == 2 && links:
 		return netfs.ViaLink.String()
-	case 4, 6:
+	case seed%7 == 4 || seed%7 == 6:
 		return netfs.ViaDir.String()
 	}
-	return netfs.ViaSymlink.String()
+	return ""
 }
 
 // makeAlice makes a spool with one user.
@@ -350,40 +374,19 @@ var allFaults = simfs.Faults{
 	Full: 0.002, WriteErr: 0.005, WriteBack: 0.1, Stale: 0.1, SplitList: 0.2,
 }
 
-// TestSimulation runs random processes on a faulty share until enough
-// operations were simulated. A failing seed is named; run it alone with
-// BOBBIN_SIM_SEED.
+// TestSimulation runs random processes on faulty shares of every kind.
 func TestSimulation(t *testing.T) {
-	target := 100_000
-	if full() {
-		target = 1_000_000
-	}
-	first := uint64(1)
-	if v := os.Getenv("BOBBIN_SIM_SEED"); v != "" {
-		seed, err := strconv.ParseUint(v, 10, 64)
-		if err != nil {
-			t.Fatal(err)
+	simfs.Plan{Ops: 150_000, Full: 1_000_000, Run: simulate, Case: func(seed uint64) simfs.Case {
+		c := simfs.Case{
+			Seed: seed, Share: simfs.ShareFor(seed), Hosts: 2 + int(seed/2%4), Steps: 25, Rounds: 2, Faults: allFaults,
 		}
-		first, target = seed, 1
-	}
-	total := 0
-	for seed := first; total < target && !t.Failed(); seed++ {
-		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
-			o := simfs.Options{TraceLen: 100000, Seed: seed, Faults: allFaults, WallSkew: time.Hour, HoldDirs: true}
-			if seed%4 == 0 {
-				o.Faults = simfs.Faults{Pause: 0.05} // many hosts, no faults: pure races
-			}
-			hosts, steps := 2+int(seed%4), 40
-			if seed%3 == 0 {
-				steps = 150 // one of them a foreign program
-				o.Faults.SplitList = 0.7
-			}
-			if seed%5 == 0 {
-				o.Profile = simfs.NFS4()
-				o.Profile.RecordMax = 500 // payloads all the time
-			}
-			total += simulate(t, o, hosts, steps)
-		})
-	}
-	t.Logf("%d simulated operations", total)
+		if seed%4 == 0 {
+			c.Faults = simfs.Faults{Pause: 0.05} // many hosts, no faults: pure races
+		}
+		if seed%3 == 0 {
+			c.Steps = 70 // one of them a foreign program
+			c.Faults.SplitList = 0.7
+		}
+		return c
+	}}.Test(t)
 }

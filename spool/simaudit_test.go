@@ -3,13 +3,14 @@ package spool_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/bobbinmail/bobbin/netfs/simfs"
 	"github.com/bobbinmail/bobbin/spool"
 )
 
 // audit opens the mailbox on a quiet share and compares it with the history.
-func audit(t *testing.T, s *simfs.Sim, hist *history) {
+func audit(t *testing.T, s *simfs.Sim, hist *history) *spool.Mailbox {
 	t.Helper()
 	h := s.Host("audit")
 	sp, err := spool.Open(t.Context(), h)
@@ -20,7 +21,7 @@ func audit(t *testing.T, s *simfs.Sim, hist *history) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := open(t, b)
+	m := openAtRest(t, b)
 	byText := map[string]*spool.Message{}
 	for _, msg := range m.Messages() {
 		text := read(t, m, msg.UID)
@@ -72,6 +73,21 @@ func audit(t *testing.T, s *simfs.Sim, hist *history) {
 			t.Errorf("check: %s", f)
 		}
 	}
+	return m
+}
+
+// openAtRest opens a mailbox and looks until it shows what other programs did:
+// where listings are weak, a removal is believed after two looks 70 s apart.
+func openAtRest(t *testing.T, b *spool.Box) *spool.Mailbox {
+	t.Helper()
+	m := open(t, b)
+	for range 3 {
+		time.Sleep(71 * time.Second)
+		if err := m.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return m
 }
 
 // auditNames wants the file names to show the state once nobody disturbs.
@@ -86,7 +102,7 @@ func auditNames(t *testing.T, s *simfs.Sim, m *spool.Mailbox) {
 		t.Fatal(err)
 	}
 	for _, n := range names {
-		base, letters, _ := strings.Cut(n, ":2,")
+		base, _, letters := cutFlags(n)
 		shown[base] = letters
 	}
 	for _, msg := range m.Messages() {

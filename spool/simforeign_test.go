@@ -25,7 +25,7 @@ func (w *worker) foreign(ctx context.Context, steps int) {
 			continue
 		}
 		name := names[w.rng.IntN(len(names))]
-		base, letters, _ := strings.Cut(name, ":2,")
+		base, sep, letters := cutFlags(name)
 		switch k := w.rng.IntN(8); {
 		case k == 0:
 			w.foreignRemove(ctx, home+dir+"/"+name)
@@ -44,9 +44,19 @@ func (w *worker) foreign(ctx context.Context, steps int) {
 			if letters = strings.ReplaceAll(letters, "F", ""); letters == was {
 				letters = merged(letters + "F")
 			}
-			_ = w.h.Share.Rename(ctx, home+dir+"/"+name, home+"cur/"+base+":2,"+letters)
+			_ = w.h.Share.Rename(ctx, home+dir+"/"+name, home+"cur/"+base+sep+letters)
 		}
 	}
+}
+
+// cutFlags splits a file's name. Some shares want another separator.
+func cutFlags(name string) (base, sep, letters string) {
+	for _, sep := range []string{":2,", ";2,"} {
+		if base, letters, ok := strings.Cut(name, sep); ok {
+			return base, sep, letters
+		}
+	}
+	return name, ";2,", ""
 }
 
 func merged(letters string) string {

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -31,7 +29,6 @@ type moves struct {
 	names    map[string]string // folder and UID -> name, as first seen
 	sleeping bool              // processes sleep for days
 	oneWay   bool              // messages are moved to Archive alone
-	ops      int
 }
 
 // told is what is known of one text.
@@ -290,80 +287,58 @@ func (w *mover) move(ctx context.Context, from int) error {
 }
 
 // simulateMoves is simulate for movers.
-func simulateMoves(t *testing.T, o simfs.Options, hosts int, hist *moves) {
+func simulateMoves(t *testing.T, c simfs.Case) (ops int) {
+	hist := &moves{told: map[string]*told{}, names: map[string]string{}, oneWay: c.Seed%2 == 0, sleeping: c.Seed%3 == 0}
+	o := c.Options()
+	if c.Seed%5 == 0 {
+		o = shortRecords(o)
+	}
 	simfs.Run(t, o, func(t *testing.T, s *simfs.Sim) {
-		faults := o.Faults
 		s.SetFaults(simfs.Faults{})
-		makeAlice(t, s.Host("init"), "")
+		makeAlice(t, s.Host("init"), slotsOf(o, c.Seed))
 		if err := s.Server().MkdirAll("users/alice/.Archive"); err != nil {
 			t.Fatal(err)
 		}
-		s.SetFaults(faults)
+		s.SetFaults(c.Faults)
 		next := 0
-		for range 3 {
+		for range c.Rounds {
 			var procs []*netfs.Host
-			for range hosts {
+			for range c.Hosts {
 				next++
-				h := s.Host("h" + strconv.Itoa(next))
+				h := newProcess(s, procs, next)
 				w := &mover{
 					t: t, hist: hist, h: h, id: h.Tag, text: map[string]string{},
-					rng: rand.New(rand.NewPCG(o.Seed, uint64(next))),
+					rng: rand.New(rand.NewPCG(c.Seed, uint64(next))),
 				}
 				procs = append(procs, h)
-				s.Go(h, func(ctx context.Context, _ *netfs.Host) { w.run(ctx, 30) })
+				s.Go(h, func(ctx context.Context, _ *netfs.Host) { w.run(ctx, c.Steps) })
 			}
 			if err := s.Run(); err != nil {
 				t.Fatal(err)
 			}
 			for _, h := range procs {
-				hist.ops += s.OpsOf(h)
+				ops += s.OpsOf(h)
 			}
 		}
 		s.SetFaults(simfs.Faults{})
 		auditMoves(t, s, hist)
-		if t.Failed() && os.Getenv("BOBBIN_SIM_SEED") != "" {
-			t.Logf("%s\n%s", s.Trace(), s.Server().Dump())
-		}
 	})
+	return ops
 }
 
 // TestSimulatedMoves runs processes that append, copy and move between two
-// folders on a faulty share.
+// folders on faulty shares of every kind.
 func TestSimulatedMoves(t *testing.T) {
-	target := 60_000
-	if full() {
-		target = 1_000_000
-	}
-	first := uint64(1)
-	if v := os.Getenv("BOBBIN_SIM_SEED"); v != "" {
-		seed, err := strconv.ParseUint(v, 10, 64)
-		if err != nil {
-			t.Fatal(err)
+	simfs.Plan{Ops: 100_000, Full: 1_000_000, Run: simulateMoves, Case: func(seed uint64) simfs.Case {
+		c := simfs.Case{
+			Seed: seed, Share: simfs.ShareFor(seed), Hosts: 2 + int(seed/2%3), Steps: 30, Rounds: 3, Faults: allFaults,
 		}
-		first, target = seed, 1
-	}
-	total := 0
-	for seed := first; total < target && !t.Failed(); seed++ {
-		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
-			o := simfs.Options{TraceLen: 100000, Seed: seed, Faults: allFaults, WallSkew: time.Hour, HoldDirs: true}
-			hist := &moves{told: map[string]*told{}, names: map[string]string{}, oneWay: seed%2 == 0, sleeping: seed%3 == 0}
-			if seed%4 == 1 {
-				o.Faults = simfs.Faults{Pause: 0.05, SplitList: 0.5} // pure races
-			}
-			if hist.sleeping {
-				o.Faults.Pause, o.Faults.PauseMax = 0.01, 200*time.Hour
-			}
-			if seed%5 == 0 {
-				o.Profile = simfs.NFS4()
-				o.Profile.RecordMax = 500
-			}
-			if seed%7 == 0 {
-				o.Profile = simfs.NFS4()
-				o.Profile.Kind = "afs" // no links
-			}
-			simulateMoves(t, o, 2+int(seed%3), hist)
-			total += hist.ops
-		})
-	}
-	t.Logf("%d simulated operations", total)
+		if seed%4 == 1 {
+			c.Faults = simfs.Faults{Pause: 0.05, SplitList: 0.5} // pure races
+		}
+		if seed%3 == 0 { // with sleep
+			c.Faults.Pause, c.Faults.PauseMax = 0.01, 200*time.Hour
+		}
+		return c
+	}}.Test(t)
 }

@@ -207,3 +207,30 @@ func TestFold(t *testing.T) {
 		}
 	})
 }
+
+// A slot that is a directory and was moved aside, and has lost its record
+// there, is no damage to a client that still knows the directory by its name.
+func TestSlotMovedAside(t *testing.T) {
+	share, _ := simfs.ShareNamed("nfs4")
+	var o simfs.Options
+	share.Set(&o)
+	simfs.Run(t, o, func(t *testing.T, s *simfs.Sim) {
+		ctx, way := t.Context(), netfs.ViaDir
+		a, b := s.Host("a"), s.Host("b")
+		if _, err := way.Put(ctx, a, a.Share, "1", "record"); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := way.Get(ctx, b.Share, "1"); got != "record" || err != nil {
+			t.Fatalf("%q, %v", got, err)
+		}
+		if err := errors.Join(a.Share.Rename(ctx, "1", ".t.x"), a.Share.Remove(ctx, ".t.x/r")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Share.Stat(ctx, "1"); err != nil {
+			t.Errorf("the client has forgotten the name: %v", err)
+		}
+		if _, err := way.Get(ctx, b.Share, "1"); !errors.Is(err, fs.ErrNotExist) || errors.Is(err, netfs.ErrIrregular) {
+			t.Errorf("the slot is gone: %v", err)
+		}
+	})
+}

@@ -97,7 +97,7 @@ func (s *Sim) fateOf(c *call, k int) (fate, syscall.Errno) {
 		if errno == 0 {
 			errno = syscall.EIO
 		}
-	} else if len(s.odds) > 0 {
+	} else if len(s.odds) > 0 && s.spare() {
 		u := s.rng.Float64()
 		for _, o := range s.odds {
 			if u < o.chance {
@@ -110,7 +110,9 @@ func (s *Sim) fateOf(c *call, k int) (fate, syscall.Errno) {
 	if f == fateCrash {
 		f += fate(s.rng.IntN(3))
 	}
-	f = c.fit(f)
+	if f = c.fit(f); f != fateOK {
+		s.faulty++
+	}
 	if int(f) < len(fateErrs) && errno == 0 {
 		if errs := fateErrs[f]; errs != nil {
 			errno = errs[s.rng.IntN(len(errs))]
@@ -118,6 +120,9 @@ func (s *Sim) fateOf(c *call, k int) (fate, syscall.Errno) {
 	}
 	return f, errno
 }
+
+// spare tells whether there may be another fault.
+func (s *Sim) spare() bool { return s.opt.MaxFaults == 0 || s.faulty < s.opt.MaxFaults }
 
 func (a *At) matches(p *proc, k int) bool {
 	return a != nil && a.Op == k && p.first && a.Host == p.name
@@ -161,8 +166,9 @@ func (s *Sim) serve(c *call, now time.Duration) {
 		s.release(c)
 		return
 	}
-	pause := s.chance(s.faults.Pause)
+	pause := s.spare() && s.chance(s.faults.Pause)
 	if pause {
+		s.faulty++
 		p.resume = now + s.within(s.faults.PauseMax)
 		if s.rng.IntN(2) == 0 {
 			s.record(c, "paused")
@@ -217,7 +223,8 @@ func (s *Sim) perform(c *call, f fate, errno syscall.Errno) {
 }
 
 func (s *Sim) plain(c *call) {
-	if c.op == opReadDir && s.chance(s.faults.SplitList) {
+	if c.op == opReadDir && s.spare() && s.chance(s.faults.SplitList) {
+		s.faulty++
 		c.res = result{err: c.resolve()}
 		if c.res.err == nil {
 			c.listPart(0)

@@ -38,6 +38,8 @@ type Options struct {
 	Pace time.Duration
 	// Faults are the chances of faults; [Sim.SetFaults] changes them later.
 	Faults Faults
+	// MaxFaults is how many faults happen at most; no limit if zero.
+	MaxFaults int
 	// CrashAt kills a process at one operation.
 	CrashAt *At
 	// FailAt makes one operation of a process return an error.
@@ -67,43 +69,43 @@ type At struct {
 type Faults struct {
 	// Crash kills the process. The operation is carried out, or not, or
 	// later; so is, independently, each other one it has under way.
-	Crash float64
+	Crash float64 `json:",omitzero"`
 	// Pause suspends the process for up to PauseMax, either before the
 	// operation or between its execution and its reply.
-	Pause    float64
-	PauseMax time.Duration // 150 ms if zero, some 300 operations
+	Pause    float64       `json:",omitzero"`
+	PauseMax time.Duration `json:",omitzero"` // 150 ms if zero, some 300 operations
 	// Fail returns an error for an operation that was not carried out.
-	Fail float64
+	Fail float64 `json:",omitzero"`
 	// Lost returns an error for an operation that was carried out.
-	Lost float64
+	Lost float64 `json:",omitzero"`
 	// Twice carries a change out twice, as a server does that has no reply
 	// cache, and returns the outcome of the second time.
-	Twice float64
+	Twice float64 `json:",omitzero"`
 	// Late returns an error now and carries the change out within LateMax,
 	// whatever has become of the process.
-	Late float64
+	Late float64 `json:",omitzero"`
 	// Echo returns the true outcome and repeats the change within LateMax. A
 	// CREATE is not repeated: together with a repeated RENAME it would put an
 	// empty file over a delivered message, which only link(2) withstands, and
 	// clients send again only what was not answered.
-	Echo    float64
-	LateMax time.Duration // 150 ms if zero
+	Echo    float64       `json:",omitzero"`
+	LateMax time.Duration `json:",omitzero"` // 150 ms if zero
 	// Full returns ENOSPC or EDQUOT for an operation that needs space; data
 	// written before but not synced is dropped.
-	Full float64
+	Full float64 `json:",omitzero"`
 	// WriteErr fails a Sync or Close that has data to send, with ENOSPC,
 	// EDQUOT or EIO, and drops the data. The next Sync returns nil (H99).
-	WriteErr float64
+	WriteErr float64 `json:",omitzero"`
 	// WriteBack sends a part of the unsynced data to the server after a
 	// write, and at a crash or the end of the process, when all of it is lost
 	// otherwise.
-	WriteBack float64
+	WriteBack float64 `json:",omitzero"`
 	// Stale fails a read of an open file that has lost its last name with
 	// ESTALE (H26).
-	Stale float64
+	Stale float64 `json:",omitzero"`
 	// SplitList reads a listing in two parts, with other operations between:
 	// what is renamed meanwhile may be missing or be there twice (H48).
-	SplitList float64
+	SplitList float64 `json:",omitzero"`
 }
 
 // NFS4 is the profile of an NFSv4 mount, the default.

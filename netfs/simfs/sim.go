@@ -36,6 +36,7 @@ type Sim struct {
 	live    int // goroutines started by Go and not ended
 	left    int // of those, ended since the scheduler looked last
 	steps   int
+	faulty  int // faults so far
 	trace   trace
 	// sleepers counts goroutines in Host.Sleep.
 	sleepers int
