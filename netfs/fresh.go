@@ -95,8 +95,13 @@ func (w *Watch) Changed(ctx context.Context, h *Host, f FS, dir string) (bool, e
 	return true, nil
 }
 
-// Reset makes the next Changed say true: the look failed.
+// Reset makes the next Changed say true, as for a directory that was never seen.
 func (w *Watch) Reset() { *w = Watch{} }
+
+// Again makes the next Changed say true after a look that failed. It may have
+// asked for names that its client now remembers as absent, which the first look
+// at a directory has not: so Changed waits where names do not follow (H34).
+func (w *Watch) Again() { *w = Watch{started: w.started} }
 
 // ErrGone means that a name which nobody may remove is missing.
 var ErrGone = errors.New("gone")

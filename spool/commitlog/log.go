@@ -203,7 +203,7 @@ func (l *Log) follow(ctx context.Context) error {
 		l.turned = false
 		err = l.readOn(ctx)
 		if l.whole = err == nil; !l.whole {
-			l.watch.Reset()
+			l.watch.Again()
 			return err
 		}
 		if !l.turned {
