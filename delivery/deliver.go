@@ -26,6 +26,13 @@ var ErrNoRecipient = errors.New("no user to deliver to")
 // maxHops is how many Received fields a message may have.
 const maxHops = 100
 
+// Mailboxes finds the mailboxes of users: a *spool.Spool, or what knows where
+// the mail of each user is.
+type Mailboxes interface {
+	// Box is as that of spool.Spool.
+	Box(ctx context.Context, user, folder string) (*spool.Box, error)
+}
+
 // Envelope is what a message is delivered with.
 type Envelope struct {
 	// Sender is the return path, without angle brackets; empty, and
@@ -41,6 +48,10 @@ type Envelope struct {
 	// QueueID is the MTA's name for the message. With it a retry of a
 	// delivery to several users that broke off in the middle doubles nothing.
 	QueueID string
+	// OneOfSeveral says that other calls deliver the message to other users, and
+	// all will be repeated if one of them fails: with a QueueID this one leaves
+	// a trace for the retry, which is swept after days.
+	OneOfSeveral bool
 }
 
 // Deliver reads a message and delivers it to all users or to none.
@@ -57,8 +68,8 @@ type Envelope struct {
 // Memory is bounded by some MiB whatever the size. The error wraps
 // spool.ErrNoUser, spool.ErrBadName, [ErrLoop] or [ErrNoRecipient] when a
 // retry is useless.
-func Deliver(ctx context.Context, s *spool.Spool, e Envelope, body io.Reader) error {
-	d := &delivery{spool: s, envelope: e, digest: sha256.New()}
+func Deliver(ctx context.Context, to Mailboxes, e Envelope, body io.Reader) error {
+	d := &delivery{to: to, envelope: e, digest: sha256.New()}
 	defer d.close(ctx)
 	if err := d.open(ctx); err != nil {
 		return err
@@ -91,7 +102,7 @@ func Deliver(ctx context.Context, s *spool.Spool, e Envelope, body io.Reader) er
 
 // delivery is one message being delivered.
 type delivery struct {
-	spool    *spool.Spool
+	to       Mailboxes
 	envelope Envelope
 	boxes    []*spool.Box
 	incoming []*spool.Incoming // one a box, in the same order
@@ -119,7 +130,7 @@ func (d *delivery) open(ctx context.Context) error {
 		folder = spool.Inbox
 	}
 	for _, u := range users {
-		b, err := d.spool.Box(ctx, u, folder)
+		b, err := d.to.Box(ctx, u, folder)
 		if err != nil {
 			return err
 		}
@@ -237,7 +248,7 @@ func (d *delivery) publish(ctx context.Context) error {
 		switch {
 		case d.envelope.QueueID == "":
 			err = m.Publish(ctx)
-		case len(d.boxes) == 1:
+		case len(d.boxes) == 1 && !d.envelope.OneOfSeveral:
 			// It may be the retry of a delivery to several.
 			err = m.PublishUnless(ctx, d.key(d.boxes[i].User))
 		default:
@@ -249,6 +260,9 @@ func (d *delivery) publish(ctx context.Context) error {
 		}
 	}
 	d.done = true
+	if d.envelope.OneOfSeveral {
+		return nil
+	}
 	for i, k := range keys {
 		// Left behind, it only costs a look at the next try.
 		_ = d.boxes[i].ForgetOnce(ctx, k)

@@ -23,6 +23,7 @@ type app struct {
 	out   *checkedWriter
 	list  []*cli.Command
 	notes map[*cli.Command]notes
+	inv   invocation
 }
 
 // notes is what a command has to say that the library has no place for.
@@ -77,6 +78,7 @@ func (a *app) commands() []*cli.Command {
 		a.demoHostCommand(),
 		a.completionCommand(),
 		a.manCommand(),
+		a.configCommand(),
 		a.versionCommand(),
 		a.helpCommand(),
 	}
@@ -84,6 +86,7 @@ func (a *app) commands() []*cli.Command {
 
 // with attaches notes to a command.
 func (a *app) with(n notes, c *cli.Command) *cli.Command {
+	withSettings(c, n)
 	a.notes[c] = n
 	return c
 }
@@ -102,6 +105,7 @@ func (a *app) run(ctx context.Context, words []string) (code int) {
 		}
 	}()
 	inv, err := a.parse(words)
+	a.inv = inv
 	if err == nil {
 		err = a.execute(ctx, inv)
 	}

@@ -23,9 +23,20 @@ type invocation struct {
 	args    []string
 	help    bool
 	version bool
+	config  string // the configuration file that was read
 }
 
-type flagValue struct{ name, value string }
+type flagValue struct{ name, value, from string }
+
+// from tells where the value of a flag comes from, "" if nobody gave it.
+func (inv invocation) from(name string) (from string) {
+	for _, f := range inv.flags {
+		if f.name == name {
+			from = f.from
+		}
+	}
+	return from
+}
 
 // command returns the command to run; nil when there is none.
 func (inv invocation) command() *cli.Command {
@@ -76,9 +87,10 @@ func (a *app) parse(words []string) (invocation, error) {
 }
 
 type lineParser struct {
-	app   *app
-	words []string // still to be read
-	inv   invocation
+	app    *app
+	words  []string // still to be read
+	inv    invocation
+	config *configFile // once it was read
 }
 
 func (p *lineParser) next() string {
@@ -227,7 +239,7 @@ func (p *lineParser) set(f cli.Flag, value string) error {
 	if err := checkBool(f, dashed(name), value); err != nil {
 		return err
 	}
-	p.inv.flags = append(p.inv.flags, flagValue{name, value})
+	p.inv.flags = append(p.inv.flags, flagValue{name, value, dashed(name)})
 	return nil
 }
 
@@ -289,7 +301,8 @@ func (p *lineParser) finish() error {
 	return nil
 }
 
-// complete takes a flag that was not given from the environment.
+// complete takes a flag that was not given from the environment or from the
+// configuration file.
 func (p *lineParser) complete(f cli.Flag, given bool) error {
 	if given {
 		return nil
@@ -303,8 +316,11 @@ func (p *lineParser) complete(f cli.Flag, given bool) error {
 		if err := checkBool(f, variable, value); err != nil {
 			return err
 		}
-		p.inv.flags = slices.Insert(p.inv.flags, 0, flagValue{name, value})
+		p.inv.flags = slices.Insert(p.inv.flags, 0, flagValue{name, value, variable})
 		return nil
+	}
+	if err := p.fromConfig(f); err != nil {
+		return err
 	}
 	if r, ok := f.(cli.RequiredFlag); ok && r.IsRequired() {
 		return usageErrorf("'%s' needs the flag %s", pathName(p.inv.path), dashed(name))

@@ -28,12 +28,14 @@ func (a *app) deliverCommand() *cli.Command {
 			"a line 'From SENDER DATE' before the header is taken as the envelope. A message whose lines all end in CRLF is " +
 			"stored with LF; any other is stored as it is. " +
 			"An MTA should name one USER at a time: one exit code goes for all, so with several users a permanent error such as an unknown " +
-			"user is reported as temporary. If a delivery to several users breaks off in the middle, a retry with the same --queue-id doubles nothing, on whatever host it runs.",
+			"user is reported as temporary. If a delivery to several users breaks off in the middle, a retry with the same --queue-id doubles nothing, on whatever host it runs. " +
+			"With --location, root becomes the owner of each USER's mail in a process of its own before it looks at the mail; then some USERs may have the message and others not.",
 		Flags: []cli.Flag{
 			spoolFlag(),
 			folderFlag(),
 			&cli.StringFlag{Name: "sender", Aliases: []string{"f"}, Usage: "the return path is `SENDER`", DefaultText: "what a From line says, else empty"},
 			&cli.StringFlag{Name: "queue-id", Usage: "the mail system's `ID` of the message"},
+			&cli.BoolFlag{Name: "one-of-several", Hidden: true},
 		},
 		Action: a.deliver,
 	})
@@ -43,16 +45,26 @@ func (a *app) deliver(c *cli.Context) error {
 	if err := wantArgs(c, 1, -1); err != nil {
 		return err
 	}
-	s, err := a.openSpool(c)
+	var to delivery.Mailboxes
+	var err error
+	switch location := a.location(c); {
+	case location == "":
+		to, err = a.openSpool(c)
+	case a.env.Root && c.NArg() > 1:
+		return a.deliverApart(c)
+	default:
+		to = &mailRoots{app: a, location: location, open: map[string]*spool.Spool{}}
+	}
 	if err != nil {
 		return err
 	}
-	err = delivery.Deliver(c.Context, s, delivery.Envelope{
+	err = delivery.Deliver(c.Context, to, delivery.Envelope{
 		Sender:        strings.Trim(c.String("sender"), "<>"),
 		SenderUnknown: !c.IsSet("sender"),
 		Users:         c.Args().Slice(),
 		Folder:        c.String("folder"),
 		QueueID:       c.String("queue-id"),
+		OneOfSeveral:  c.Bool("one-of-several"),
 	}, a.env.Stdin)
 	_, badUser := spool.CleanUser(c.Args().First())
 	if err != nil && (c.NArg() > 1 || errors.Is(err, spool.ErrBadName) && badUser == nil) {

@@ -22,10 +22,20 @@ type environment struct {
 	Stderr io.Writer
 	// Getenv returns an environment variable, or "".
 	Getenv func(name string) string
+	// SystemConfig is the configuration file for all users; "" for none.
+	SystemConfig string
 	// Login returns the name of the user who runs the command.
 	Login func() (string, error)
 	// Host returns a host whose share is the directory dir.
 	Host func(ctx context.Context, dir string) (*netfs.Host, error)
+	// Account looks up a user of the system. The error wraps spool.ErrNoUser when
+	// the system has no such user.
+	Account func(ctx context.Context, name string) (account, error)
+	// MailRoot returns a host whose share is a user's mail root, made if it may
+	// be. For templates without %h the owner is not known.
+	MailRoot func(ctx context.Context, m mailRoot, owner account) (*netfs.Host, error)
+	// Root says that the process may become another user.
+	Root bool
 	// Self returns a command that runs this program with other arguments.
 	Self func(ctx context.Context, args ...string) (*exec.Cmd, error)
 	// MakeDir makes the directory that is to become a share's root.
@@ -38,15 +48,20 @@ func processEnvironment() environment {
 		Stdout: os.Stdout,
 		Stderr: os.Stderr,
 		Getenv: os.Getenv,
-		Login:  loginName,
+
+		SystemConfig: "/etc/bobbin/config.toml",
+		Login:        loginName,
 		Host: func(_ context.Context, dir string) (*netfs.Host, error) {
 			if err := becomeOwner(dir); err != nil {
 				return nil, err
 			}
 			return netfs.OpenHost(dir)
 		},
-		Self:    selfCommand,
-		MakeDir: func(dir string) error { return os.Mkdir(dir, 0o700) },
+		Self:     selfCommand,
+		Account:  lookupAccount,
+		MailRoot: openMailRoot,
+		Root:     os.Geteuid() == 0,
+		MakeDir:  func(dir string) error { return os.Mkdir(dir, 0o700) },
 	}
 }
 

@@ -53,7 +53,7 @@ var exitMeanings = []struct {
 
 // Errors that belong to the command line itself.
 var (
-	errNoSpool = errors.New("no spool given: use --spool DIR or set BOBBIN_SPOOL")
+	errNoSpool = errors.New("no spool given: use --spool DIR, set BOBBIN_SPOOL or see 'bobbin help config'")
 	errOutput  = errors.New("write standard output")
 )
 
@@ -66,6 +66,7 @@ var exitTable = []struct {
 	other, mta int
 }{
 	{errNoSpool, exitUsage, exitTempFail},
+	{errConfig, exitConfig, exitTempFail},
 	{errOutput, exitIOErr, exitTempFail},
 	{spool.ErrNotSpool, exitTempFail, exitTempFail},
 	{spool.ErrNoUser, exitNoUser, exitNoUser},

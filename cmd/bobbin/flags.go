@@ -12,23 +12,6 @@ import (
 // The flags that several commands share. Each command lists those it takes;
 // only these may also stand before the command's name.
 
-func spoolFlag() cli.Flag {
-	return &cli.StringFlag{
-		Name:    "spool",
-		Usage:   "the spool's root is `DIR`",
-		EnvVars: []string{"BOBBIN_SPOOL"},
-	}
-}
-
-func userFlag() cli.Flag {
-	return &cli.StringFlag{
-		Name:        "user",
-		Usage:       "work on the mail of user `NAME`",
-		EnvVars:     []string{"BOBBIN_USER"},
-		DefaultText: "the login name",
-	}
-}
-
 func folderFlag() cli.Flag {
 	return &cli.StringFlag{
 		Name:  "folder",
@@ -45,7 +28,7 @@ func jsonFlag() cli.Flag {
 }
 
 func commonFlags() []cli.Flag {
-	return []cli.Flag{spoolFlag(), userFlag(), folderFlag(), jsonFlag()}
+	return []cli.Flag{spoolFlag(), userFlag(), folderFlag(), jsonFlag(), configFlag(), locationFlag()}
 }
 
 // spoolDir returns the spool's root.

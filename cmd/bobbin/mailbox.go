@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/urfave/cli/v2"
@@ -8,9 +9,20 @@ import (
 	"github.com/bobbinmail/bobbin/spool"
 )
 
-// openSpool opens the spool that the command is about.
+// openSpool opens the spool that the command is about: where --location is
+// given, the user's mail root.
 func (a *app) openSpool(c *cli.Context) (*spool.Spool, error) {
+	if location := a.location(c); location != "" {
+		user, err := a.userName(c)
+		if err != nil {
+			return nil, err
+		}
+		return a.openMailRoot(c.Context, location, user)
+	}
 	h, err := a.host(c)
+	if errors.Is(err, errNoSpool) {
+		return a.ownMaildir(c)
+	}
 	if err != nil {
 		return nil, err
 	}

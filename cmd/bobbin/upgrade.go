@@ -20,10 +20,12 @@ func (a *app) upgradeCommand() *cli.Command {
 		Usage: "raise the spool's feature level",
 		Description: "A spool has a feature level: hosts write nothing that an earlier version could not read until the level is raised. " +
 			"First install the new version on all hosts, then run this once, on any of them, while the others go on working. It cannot be taken back. " +
-			"A host whose version is too old stops at the first thing it does not know, says which level it needs, and loses nothing.\n\n" +
+			"A host whose version is too old stops at the first thing it does not know, says which level it needs, and loses nothing. " +
+			"A mail root outside the spool has a level of its own: with --location, that of --user is raised.\n\n" +
 			fmt.Sprintf("This version knows levels up to %d.", spool.Level),
 		Flags: []cli.Flag{
 			spoolFlag(),
+			userFlag(),
 			&cli.IntFlag{Name: "to", Usage: "raise it to level `N`", DefaultText: "the highest that this version knows"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "only say what would be done"},
 		},
@@ -57,7 +59,7 @@ func (a *app) upgrade(c *cli.Context) error {
 		text = "The spool's feature level is %d and would become %d.\n"
 	default:
 		if err := s.Upgrade(c.Context, to); err != nil {
-			return fmt.Errorf("spool %s: %w", c.String("spool"), err)
+			return fmt.Errorf("upgrade: %w", err)
 		}
 	}
 	_, err = fmt.Fprintf(a.out, text, was, to)
