@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/bobbinmail/bobbin/readers"
-	"github.com/bobbinmail/bobbin/spool/message"
 )
 
 func ExampleText() {
@@ -19,11 +18,4 @@ func ExampleText() {
 	// Subject: grüße
 	//
 	// Hello �[31mworld.
-}
-
-func ExampleSummarize() {
-	s := readers.Summarize(message.Header("From: Joe <joe@example.org>\nDate: 2 Jan 2006 15:04 GMT\n"))
-	fmt.Println(readers.SafeLine(s.From), s.Date)
-	// Output:
-	// Joe <joe@example.org> 2006-01-02T15:04:00Z
 }

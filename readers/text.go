@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/bobbinmail/bobbin/spool/message"
+	"github.com/bobbinmail/bobbin/spool/summary"
 )
 
 // TextOptions says how Text shows a message. The zero value stands for the
@@ -104,7 +105,7 @@ func (t *textWriter) message(e *message.Entity) {
 		}
 		value := h.Text(name)
 		if addressField[strings.ToLower(name)] {
-			value = addressText(h, name)
+			value = summary.Addresses(h, name)
 		}
 		t.print(SafeLine(name), ": ", SafeLine(shorten(value, maxValue)), "\n")
 	}

@@ -2,7 +2,6 @@ package readers
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"io"
 	"runtime"
@@ -13,23 +12,6 @@ import (
 
 	"github.com/bobbinmail/bobbin/spool/message"
 )
-
-func TestSummarize(t *testing.T) {
-	for in, want := range map[string]Summary{
-		"": {},
-		"Subject: =?utf-8?q?gr=C3=BC=C3=9Fe?=\r\nFrom: J\xf6rg <j@x.org>, b@c\r\nDate: Mon, 2 Jan 2006 15:04:05 +0100\r\nMessage-Id: <1@x>\r\n\r\n": {
-			Subject: "grüße", From: "Jörg <j@x.org>, b@c", Date: "2006-01-02T15:04:05+01:00", MessageID: "1@x"},
-		"From: hidden:;\nDate: soon\nMessage-ID: \xff@x\n": {From: "hidden:;", MessageID: bad + "@x"},
-	} {
-		if got := Summarize(message.Header(in)); got != want {
-			t.Errorf("%q: %+v", in, got)
-		}
-	}
-	b, err := json.Marshal(Summary{Subject: "s", MessageID: "i"})
-	if want := `{"subject":"s","from":"","date":"","message_id":"i"}`; err != nil || string(b) != want {
-		t.Errorf("%s, %v", b, err)
-	}
-}
 
 const head = "From: a@b\nSubject: x\n"
 
@@ -172,7 +154,6 @@ func FuzzText(f *testing.F) {
 				t.Fatalf("%q holds %U", got, r)
 			}
 		}
-		Summarize(message.Header(in))
 		var b bytes.Buffer
 		if err := Text(&b, iotestReaderAt{in}, int64(len(in)), TextOptions{MaxText: 1000}); err != nil || b.String() != got {
 			t.Fatalf("%q in pieces, %v", b.String(), err)

@@ -81,10 +81,18 @@ func (c *checker) dirs(ctx context.Context) bool {
 
 // log reads every slot, not only as many as the tails make necessary.
 func (c *checker) log(ctx context.Context) error {
+	names := segmentNames{}
 	l := c.box.spool.log(c.box.fs, logDir, machine{
-		apply:    func(r *commitlog.Record) error { return c.state.apply(r) },
+		apply: func(r *commitlog.Record) error {
+			names.note(r)
+			return c.state.apply(r)
+		},
 		snapshot: func(since uint64) ([]byte, uint64) { return c.state.snapshot(since), since },
-		load:     func(text []byte) error { return loadInto(&c.state, text) },
+		load: func(text []byte) error {
+			names.list(c.state) // a base may name fewer than the one before it
+			return loadInto(&c.state, text)
+		},
+		named: func() []string { return names.list(c.state) },
 	})
 	faults, err := l.Verify(ctx)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -102,6 +110,7 @@ func (c *checker) log(ctx context.Context) error {
 		c.broken = true
 		c.wrong(f.Name, "%v; restore this file from a backup: nothing was changed", f.Err)
 	}
+	c.segments(ctx, l)
 	return nil
 }
 

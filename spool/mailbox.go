@@ -13,6 +13,7 @@ import (
 	"github.com/bobbinmail/bobbin/locking"
 	"github.com/bobbinmail/bobbin/netfs"
 	"github.com/bobbinmail/bobbin/spool/commitlog"
+	"github.com/bobbinmail/bobbin/spool/summary"
 )
 
 // Mailbox is an open mailbox: its log followed, its files known. Its methods
@@ -31,6 +32,11 @@ type Mailbox struct {
 	nextSweep  time.Duration // Boot before which bobbin/x is not swept again
 
 	limited error // set by Open
+
+	fresh       map[uint32]*summary.Summary // made here and not written down; guarded by mu
+	badSegments map[string]bool             // damaged or gone; guarded by mu
+	assigned    int                         // how many messages got their UIDs here; guarded by mu
+	keeping     *locking.Sem                // held while summaries are written down
 
 	scanning *locking.Sem // held while what follows is used
 	watchNew netfs.Watch
@@ -84,10 +90,11 @@ func (b *Box) open(ctx context.Context) (*Mailbox, error) {
 	m := &Mailbox{
 		box: b, state: newState(b.spool.Marker.Separator),
 		scanning: locking.NewSem(), projecting: locking.NewSem(), absent: map[uint32]time.Duration{},
+		keeping: locking.NewSem(), fresh: map[uint32]*summary.Summary{}, badSegments: map[string]bool{},
 	}
 	m.owed.reset()
 	m.behind.reset()
-	m.log = b.spool.log(b.fs, logDir, machine{apply: m.apply, snapshot: m.snapshot, load: m.load, begin: m.begin})
+	m.log = b.spool.log(b.fs, logDir, machine{apply: m.apply, snapshot: m.snapshot, load: m.load, begin: m.begin, named: m.named})
 	_, err := m.log.Refresh(ctx)
 	if errors.Is(err, fs.ErrNotExist) && !errors.Is(err, commitlog.ErrCorrupt) {
 		if err = b.prepare(ctx, mailboxDirs()); err == nil {
@@ -145,6 +152,12 @@ func (m *Mailbox) load(text []byte) error {
 	return loadInto(&m.state, text)
 }
 
+func (m *Mailbox) named() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.state.namedSegments()
+}
+
 func (m *Mailbox) begin() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -187,9 +200,20 @@ func (m *Mailbox) Refresh(ctx context.Context) error {
 }
 
 // Close ends the use of m. If enough was committed, it writes the mailbox's
-// state down, so that the next process need not read the log from far back; a
-// failure there is left to that process. The Box stays open.
-func (m *Mailbox) Close(ctx context.Context) { m.log.Close(ctx) }
+// state down, so that the next process need not read the log from far back,
+// and likewise summaries of messages, among them those of at most 256 to which
+// m gave UIDs; a failure there is left to that process. The Box stays open.
+func (m *Mailbox) Close(ctx context.Context) {
+	m.mu.RLock()
+	assigned := m.assigned
+	m.mu.RUnlock()
+	if assigned >= segmentMin {
+		m.Summarize(ctx, min(assigned, segmentRows))
+	} else {
+		m.KeepSummaries(ctx)
+	}
+	m.log.Close(ctx)
+}
 
 // UIDValidity is the number under which the UIDs are unique.
 func (m *Mailbox) UIDValidity() uint32 {

@@ -27,10 +27,21 @@ func manyMessages(b testing.TB) int {
 }
 
 // fillInbox puts n small messages into alice's cur, as files of Bobbin's form,
-// and lets a process give them UIDs and write the state down.
+// and lets a process give them UIDs and write the state down. The directory
+// that BOBBIN_BENCH_DIR names is kept and used again: a million files take
+// minutes.
 func fillInbox(b testing.TB, n int) (dir string) {
 	b.Helper()
 	dir = b.TempDir()
+	if kept := os.Getenv("BOBBIN_BENCH_DIR"); kept != "" {
+		dir = filepath.Join(kept, strconv.Itoa(n))
+		if _, err := os.Stat(filepath.Join(dir, "bobbin.toml")); err == nil {
+			return dir
+		}
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			b.Fatal(err)
+		}
+	}
 	h, err := netfs.OpenHost(dir)
 	if err != nil {
 		b.Fatal(err)

@@ -20,6 +20,7 @@ const (
 	opImport  = "import"  // import:UID:FLAGS
 	opGone    = "gone"    // gone:NAME
 	opDrop    = "drop"    // drop:NAME
+	opSegment = "seg@2?"  // seg@2?:UIDS:LIST:STRUCTURES:NAME
 )
 
 // operation is one decoded operation.
@@ -31,6 +32,7 @@ type operation struct {
 	date   time.Time
 	size   int64
 	name   string
+	file   segmentFile // for opSegment
 }
 
 func genesisOp(uidValidity uint32) string {
@@ -90,7 +92,7 @@ func parseOp(s string) (operation, error) {
 	bad := func() (operation, error) {
 		return op, fmt.Errorf("%w: operation %q", commitlog.ErrCorrupt, s)
 	}
-	want := map[string]int{opGenesis: 2, opAssign: 6, opFlags: 3, opKeyword: 3, opExpunge: 2, opImport: 3, opGone: 2, opDrop: 2}[op.word]
+	want := map[string]int{opGenesis: 2, opAssign: 6, opFlags: 3, opKeyword: 3, opExpunge: 2, opImport: 3, opGone: 2, opDrop: 2, opSegment: 5}[op.word]
 	switch {
 	case want == 0:
 		return op, unknownOp(op.word)
@@ -108,6 +110,8 @@ func parseOp(s string) (operation, error) {
 		op.change.Add, _ = flagsOf(f[2])
 	case opGone, opDrop:
 		err = op.parseName(f[1])
+	case opSegment:
+		err = op.parseSegment(f)
 	default:
 		if op.uids, err = parseStoredSet(f[1]); err == nil && len(f) == 3 {
 			err = op.parseChange(f[2])
@@ -135,6 +139,8 @@ func (op operation) String() string {
 		return goneOp(op.name)
 	case opDrop:
 		return dropOp(op.name)
+	case opSegment:
+		return segmentOp(op.uids, &op.file)
 	}
 	return strings.Join(flagOps(op.uids, op.change), " ")
 }

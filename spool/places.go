@@ -140,15 +140,17 @@ func (s *state) eachPlace(f func(base string, msg *Message, p place)) {
 // removeMessages takes messages out of the list; their files stay known.
 func (s *state) removeMessages(gone UIDSet) {
 	kept, at := make([]*Message, 0, len(s.msgs)), make([]shown, 0, len(s.msgs))
+	seg := make([]*segmentFile, 0, len(s.msgs))
 	for i, m := range s.msgs {
 		if !gone.Contains(m.UID) {
-			kept, at = append(kept, m), append(at, s.shown[i])
+			kept, at, seg = append(kept, m), append(at, s.shown[i]), append(seg, s.segmentOf[i])
 			continue
 		}
+		s.segmentOf[i].lose()
 		s.byName.remove(m.Name, m.UID)
 		if s.shown[i] != 0 {
 			s.odd[m.Name] = append(s.odd[m.Name], s.placeOf(m.Name, s.shown[i]))
 		}
 	}
-	s.msgs, s.shown = kept, at
+	s.msgs, s.shown, s.segmentOf = kept, at, seg
 }

@@ -224,8 +224,10 @@ func (m *Mailbox) takeOver(ctx context.Context, found []*Message) error {
 const assignMax = 10_000
 
 func (m *Mailbox) takeSome(ctx context.Context, found []*Message, imports []foreignFlag) error {
-	return m.commit(ctx, func(s *state) []string {
+	given := 0
+	err := m.commit(ctx, func(s *state) []string {
 		var ops []string
+		given = 0
 		for _, msg := range found {
 			if s.taken(msg.Name) || m.draft.names[msg.Name] {
 				continue
@@ -234,6 +236,7 @@ func (m *Mailbox) takeSome(ctx context.Context, found []*Message, imports []fore
 			n.UID = m.draft.uidNext
 			m.draft.uidNext++
 			m.draft.names[n.Name] = true
+			given++
 			ops = append(ops, assignOp(&n))
 		}
 		for _, i := range imports {
@@ -243,6 +246,10 @@ func (m *Mailbox) takeSome(ctx context.Context, found []*Message, imports []fore
 		}
 		return ops
 	})
+	m.mu.Lock()
+	m.assigned += given
+	m.mu.Unlock()
+	return err
 }
 
 // foreignFlag is a message whose file has flags that the log never gave it.

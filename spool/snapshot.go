@@ -24,6 +24,7 @@ import (
 //	t UID MODSEQ                                   a tombstone
 //	g MODSEQ UIDS                                  tombstones that ended
 //	d MODSEQ                                       a held file that was dropped
+//	s MODSEQ LIST STRUCTURES NAME UIDS             a segment with summaries of messages
 //	names
 //	NAME                                           of each m, then t, then d
 //
@@ -98,6 +99,7 @@ func (s *state) snapshot(since uint64) []byte {
 			names.WriteString(commitlog.Encode(name) + "\n")
 		}
 	}
+	s.writeSegments(&rows, since)
 	head := fmt.Appendf(nil, "mailbox %d %d %d %d\n", s.uidValidity, s.uidNext, s.modSeq, added)
 	return slices.Concat(head, rows.Bytes(), []byte("names\n"), names.Bytes())
 }
@@ -133,6 +135,7 @@ type loader struct {
 	tombs    []tomb
 	tombUIDs map[uint32]bool // of the tombstones in the state
 	drops    []uint64
+	covers   []operation         // segments
 	words    map[string][]string // keywords by how they are written
 }
 
@@ -167,7 +170,11 @@ func (s *state) load(text []byte) error {
 		return fmt.Errorf("%w: snapshot head %.80q: %d messages are missing", commitlog.ErrCorrupt, head, len(l.block))
 	}
 	l.takeOut()
-	return l.name(string(names))
+	if err := l.name(string(names)); err != nil {
+		return err
+	}
+	l.takeSegments()
+	return nil
 }
 
 func (s *state) tombUIDs() map[uint32]bool {
@@ -197,6 +204,8 @@ func (l *loader) row(row []byte) error {
 		l.state.ended, l.ended = l.vanish(&f, l.state.ended, l.ended)
 	case "d":
 		l.drops = append(l.drops, l.seq(&f))
+	case "s":
+		l.covers = append(l.covers, l.segment(&f))
 	default:
 		return unknownOp(string(word))
 	}
@@ -225,6 +234,7 @@ func (l *loader) head(line []byte, size int) bool {
 	l.uidValidity, l.uidNext, l.modSeq = validity, next, modSeq
 	l.block = make([]Message, n)
 	l.msgs, l.shown = slices.Grow(l.msgs, int(n)), slices.Grow(l.shown, int(n))
+	l.segmentOf = slices.Grow(l.segmentOf, int(n))
 	l.byName.reserve(int(n), l.nameOf)
 	l.marks = append(l.marks, mark{l.modSeq, l.uidNext})
 	return true

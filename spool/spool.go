@@ -77,13 +77,14 @@ type machine struct {
 	snapshot func(since uint64) ([]byte, uint64)
 	load     func(text []byte) error
 	begin    func()
+	named    func() []string
 }
 
 // log returns a view of the log in dir.
 func (s *Spool) log(f netfs.FS, dir string, m machine) *commitlog.Log {
 	return commitlog.New(commitlog.Config{
 		Host: s.Host, FS: f, Dir: dir, Way: s.way, RecordMax: s.Marker.RecordMax,
-		Apply: m.apply, Snapshot: m.snapshot, Load: m.load, Begin: m.begin, Tuning: s.Tuning,
+		Apply: m.apply, Snapshot: m.snapshot, Load: m.load, Begin: m.begin, Named: m.named, Tuning: s.Tuning,
 	})
 }
 

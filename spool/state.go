@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"iter"
 	"math/bits"
 	"slices"
 	"time"
@@ -77,6 +78,9 @@ type state struct {
 	vanished    []vanish          // what was expunged, as far back as the parts of the base are told apart
 	ended       []vanish          // likewise, the tombstones that ended
 	marks       []mark
+	gen         uint64         // the rotation that began the last record's generation; 0 in the first
+	segments    []*segmentFile // by record; some may have no message any more
+	segmentOf   []*segmentFile // of each of msgs: what has its summary, or nil
 
 	// What follows is not in the log: where files were last seen.
 	separator string
@@ -117,7 +121,7 @@ func (s *state) nameOf(uid uint32) string {
 
 // insert adds a message whose UID is higher than all others.
 func (s *state) insert(m *Message) {
-	s.msgs, s.shown = append(s.msgs, m), append(s.shown, 0)
+	s.msgs, s.shown, s.segmentOf = append(s.msgs, m), append(s.shown, 0), append(s.segmentOf, nil)
 	s.byName.add(m.Name, m.UID, s.nameOf)
 	if odd := s.odd[m.Name]; len(odd) == 1 {
 		s.setPlace(m.Name, odd[0])
@@ -140,13 +144,24 @@ func (s *state) taken(base string) bool {
 // in returns the messages of a set.
 func (s *state) in(set UIDSet) []*Message {
 	var out []*Message
-	for _, r := range set {
-		i, _ := slices.BinarySearchFunc(s.msgs, r.First, func(m *Message, u uint32) int { return cmp.Compare(m.UID, u) })
-		for ; i < len(s.msgs) && s.msgs[i].UID <= r.Last; i++ {
-			out = append(out, s.msgs[i])
-		}
+	for i := range s.indices(set) {
+		out = append(out, s.msgs[i])
 	}
 	return out
+}
+
+// indices yields where in msgs the messages of a set are.
+func (s *state) indices(set UIDSet) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for _, r := range set {
+			i, _ := slices.BinarySearchFunc(s.msgs, r.First, func(m *Message, u uint32) int { return cmp.Compare(m.UID, u) })
+			for ; i < len(s.msgs) && s.msgs[i].UID <= r.Last; i++ {
+				if !yield(i) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // apply takes in a record as a whole or not at all.
@@ -174,6 +189,7 @@ func (s *state) apply(r *commitlog.Record) error {
 	if r.Seq > s.modSeq+1 {
 		// A rotation stood between: its base goes as far as the state is now.
 		s.marks = append(s.marks, mark{s.modSeq, s.uidNext})
+		s.gen = r.Seq - 1
 	}
 	s.modSeq = r.Seq
 	for _, op := range ops {
@@ -240,6 +256,8 @@ func (s *state) perform(op operation, seq uint64) {
 		if !s.taken(op.name) {
 			s.dropped[op.name] = seq
 		}
+	case opSegment:
+		s.cover(op, seq)
 	case opExpunge:
 		gone := s.in(op.uids)
 		for _, m := range gone {

@@ -32,6 +32,8 @@ func Words(op string) string {
 		return fmt.Sprintf("another program's flags of %d taken over: %s", o.number, letters(o.change.Add))
 	case opGone:
 		return "the file " + o.name + " is gone"
+	case opSegment:
+		return "summaries of " + o.uids.String() + " are in " + o.file.name
 	case opDrop:
 		return "the held file " + o.name + " will not become a message"
 	}

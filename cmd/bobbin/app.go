@@ -66,6 +66,7 @@ func (a *app) commands() []*cli.Command {
 		a.userCommand(),
 		a.deliverCommand(),
 		a.listCommand(),
+		a.searchCommand(),
 		a.showCommand(),
 		a.flagCommand(),
 		a.deleteCommand(),
@@ -112,7 +113,7 @@ func (a *app) run(ctx context.Context, words []string) (code int) {
 	if lost := a.out.Err(); lost != nil && (err == nil || errors.Is(err, lost)) {
 		err = fmt.Errorf("%w: %w", errOutput, lost)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, errNothingFound) {
 		a.complain(err)
 	}
 	return exitCode(err, a.notes[inv.command()].MTA)

@@ -134,7 +134,7 @@ func TestBadMessages(t *testing.T) {
 // Commands that work on alice's mailbox, and on the accounts.
 var (
 	mailboxCommands = [][]string{
-		{"list"}, {"list", "--json"}, {"show", "1"}, {"show", "--raw", "1"}, {"flag", "+flagged", "1"}, {"flag", "-seen", "1-*"},
+		{"list"}, {"list", "--json"}, {"search", "hello"}, {"show", "1"}, {"show", "--raw", "1"}, {"flag", "+flagged", "1"}, {"flag", "-seen", "1-*"},
 		{"delete", "1"}, {"copy", "1", "inbox"}, {"move", "1", "INBOX"}, {"delete", "1", "--expunge"}, {"log"}, {"log", "--json"},
 	}
 	accountCommands = [][]string{

@@ -245,6 +245,8 @@ var crashTests = []crashTest{
 	},
 	{name: "user list", setup: makeSpool, words: []string{"user", "list"}, again: []int{0}},
 	{name: "list", setup: makeMail, words: []string{"list"}, again: []int{0}},
+	{name: "search", setup: makeMail, words: []string{"search", "all"}, again: []int{0}},
+	{name: "search body", setup: makeMail, words: []string{"search", "body:no such text"}, again: []int{1}},
 	{name: "show", setup: makeMail, words: []string{"show", "1"}, again: []int{0}},
 	{name: "log", setup: makeMail, words: []string{"log"}, again: []int{0}},
 	{name: "check", setup: makeMail, words: []string{"check"}, again: []int{0}},

@@ -1,17 +1,13 @@
 package main
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/bobbinmail/bobbin/readers"
 	"github.com/bobbinmail/bobbin/spool"
-	"github.com/bobbinmail/bobbin/spool/message"
 )
 
 func (a *app) listCommand() *cli.Command {
@@ -27,60 +23,66 @@ func (a *app) listCommand() *cli.Command {
 		Usage: "list the messages of a mailbox",
 		Description: "Prints a line for each message: UID, flags, date, sender and subject. The flags are D draft, F flagged, P passed, R answered, " +
 			"S seen, T deleted. With --json it is one array of objects with uid, size (of the stored file, in bytes), flags, keywords, subject, from, " +
-			"date and message_id.",
+			"date and message_id; texts that are very long are cut.",
 		Flags:  []cli.Flag{spoolFlag(), userFlag(), folderFlag(), jsonFlag()},
 		Action: a.listMessages,
 	})
 }
 
-// listEntry is one message as "list --json" prints it.
+// listEntry is one message as "list --json" and "search --json" print it.
 type listEntry struct {
-	UID      uint32   `json:"uid"`
-	Size     int64    `json:"size"`
-	Flags    []string `json:"flags"`
-	Keywords []string `json:"keywords"`
-	readers.Summary
+	UID       uint32   `json:"uid"`
+	Size      int64    `json:"size"`
+	Flags     []string `json:"flags"`
+	Keywords  []string `json:"keywords"`
+	Subject   string   `json:"subject"`
+	From      string   `json:"from"`
+	Date      string   `json:"date"`
+	MessageID string   `json:"message_id"`
 }
 
 func (a *app) listMessages(c *cli.Context) error {
 	if err := wantArgs(c, 0, 0); err != nil {
 		return err
 	}
-	return a.withMailbox(c, func(m *spool.Mailbox) error {
-		entries := []listEntry{}
-		unreadable := 0
-		for _, msg := range m.Messages() {
-			h, err := readHeader(c, m, msg.UID)
-			if errors.Is(err, spool.ErrNoMessage) {
-				continue // expunged while we listed
-			}
-			if err != nil {
-				if c.Context.Err() != nil {
-					return err
-				}
-				unreadable++
-				a.warn(err)
-			}
-			e := listEntry{msg.UID, msg.Size, msg.Flags.Words(), msg.Keywords, readers.Summarize(h)}
-			if e.Keywords == nil {
-				e.Keywords = []string{}
-			}
-			if c.Bool("json") {
-				entries = append(entries, e)
-			} else if err := a.listLine(msg, e); err != nil {
+	return a.withMailbox(c, func(m *spool.Mailbox) error { return a.printList(c, m, spool.AllUIDs()) })
+}
+
+// printList prints the messages of a set.
+func (a *app) printList(c *cli.Context, m *spool.Mailbox, set spool.UIDSet) error {
+	entries := []listEntry{}
+	unreadable := 0
+	for s, err := range m.Summaries(c.Context, set, spool.Columns) {
+		if err != nil {
+			if c.Context.Err() != nil {
 				return err
 			}
+			unreadable++
+			a.warn(err)
+		}
+		msg, err := m.Message(s.UID)
+		if err != nil {
+			continue // expunged while we listed
+		}
+		e := listEntry{s.UID, msg.Size, msg.Flags.Words(), msg.Keywords, s.Subject, s.From, s.Sent, s.MessageID}
+		if e.Keywords == nil {
+			e.Keywords = []string{}
 		}
 		if c.Bool("json") {
-			if err := writeJSON(a.out, entries); err != nil {
-				return err
-			}
+			entries = append(entries, e)
+		} else if err := a.listLine(msg, e); err != nil {
+			return err
 		}
-		if unreadable > 0 {
-			return fmt.Errorf("%d messages cannot be read; 'bobbin check' says more", unreadable)
+	}
+	if c.Bool("json") {
+		if err := writeJSON(a.out, entries); err != nil {
+			return err
 		}
-		return nil
-	})
+	}
+	if unreadable > 0 {
+		return fmt.Errorf("%d messages cannot be read; 'bobbin check' says more", unreadable)
+	}
+	return nil
 }
 
 func (a *app) listLine(msg *spool.Message, e listEntry) error {
@@ -101,24 +103,4 @@ func cut(s string, width int) string {
 // column fits s into exactly width characters.
 func column(s string, width int) string {
 	return fmt.Sprintf("%-*s", width, cut(s, width))
-}
-
-const (
-	firstRead = 32 << 10 // enough for nearly every header
-	maxHeader = 1 << 20
-)
-
-// readHeader reads a message up to the end of its header.
-func readHeader(c *cli.Context, m *spool.Mailbox, uid uint32) (message.Header, error) {
-	f, _, err := m.OpenMessage(c.Context, uid)
-	if err != nil {
-		return nil, err
-	}
-	b, err := io.ReadAll(io.LimitReader(f, firstRead))
-	if err == nil && len(b) == firstRead && !bytes.Contains(b, []byte("\n\n")) && !bytes.Contains(b, []byte("\n\r\n")) {
-		var more []byte
-		more, err = io.ReadAll(io.LimitReader(f, maxHeader-firstRead))
-		b = append(b, more...)
-	}
-	return message.Header(b), errors.Join(err, f.Close())
 }

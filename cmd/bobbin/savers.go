@@ -122,6 +122,9 @@ type mboxSaver struct {
 	w    *bufio.Writer
 }
 
+// firstRead is enough for nearly every header, in bytes.
+const firstRead = 32 << 10
+
 func newMboxSaver(name string, _ []*spool.Message) (saver, error) {
 	f, err := newFile(name)
 	if err != nil {

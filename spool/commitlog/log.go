@@ -55,6 +55,9 @@ type Config struct {
 	Load func(text []byte) error
 	// Begin, if set, runs before the operations of one record are built.
 	Begin func()
+	// Named, if set, lists the files of Attach that the state names; those are
+	// not swept.
+	Named func() []string
 	// Tuning is for tests.
 	Tuning
 }

@@ -292,6 +292,9 @@ func (l *Log) sweep(ctx context.Context, gens []*generation) error {
 			keep[p.file] = true
 		}
 	}
+	for _, n := range l.named() {
+		keep[n] = true
+	}
 	if len(gens) > 1 {
 		until = gens[len(gens)-2].first
 	}

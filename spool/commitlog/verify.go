@@ -229,6 +229,9 @@ func (v *verifier) orphans(ctx context.Context) error {
 	if v.broken {
 		return nil // what refers to them may be in the part that cannot be read
 	}
+	for _, n := range v.named() {
+		v.used[n] = true
+	}
 	for _, dir := range []string{path.Join(v.Dir, "p"), path.Join(v.Dir, "s")} {
 		names, err := v.FS.ReadDir(ctx, dir)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
