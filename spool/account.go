@@ -3,18 +3,13 @@ package spool
 import (
 	"cmp"
 	"context"
-	"crypto/subtle"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path"
 	"slices"
 	"strings"
 	"sync"
-
-	"golang.org/x/crypto/argon2"
 
 	"github.com/bobbinmail/bobbin/netfs"
 	"github.com/bobbinmail/bobbin/spool/commitlog"
@@ -304,26 +299,6 @@ func (a *Accounts) toTrash(ctx context.Context, name string) (string, error) {
 	return trash, err
 }
 
-// Password hashes are argon2id with OWASP's first choice of parameters:
-// 19 MiB, two passes, one lane.
-const (
-	argonTime   = 2
-	argonMemory = 19 << 10
-	argonKey    = 32
-	saltLen     = 16
-)
-
-func (s *Spool) hash(password []byte) (string, error) {
-	salt := make([]byte, saltLen)
-	if _, err := io.ReadFull(s.Host.Rand, salt); err != nil {
-		return "", fmt.Errorf("salt: %w", err)
-	}
-	key := argon2.IDKey(password, salt, argonTime, argonMemory, 1, argonKey)
-	b64 := base64.RawStdEncoding.EncodeToString
-	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=1$%s$%s",
-		argon2.Version, argonMemory, argonTime, b64(salt), b64(key)), nil
-}
-
 // Verify reports whether password is the user's. A user without a password,
 // or one that does not exist, has none that is right.
 func (a *Accounts) Verify(name string, password []byte) (bool, error) {
@@ -338,23 +313,4 @@ func (a *Accounts) Verify(name string, password []byte) (bool, error) {
 		return false, nil
 	}
 	return verify(hash, password)
-}
-
-func verify(hash string, password []byte) (bool, error) {
-	var version, memory, passes uint32
-	var lanes uint8
-	bad := fmt.Errorf("password hash: %w", commitlog.ErrCorrupt)
-	f := strings.Split(hash, "$")
-	if len(f) != 6 || f[1] != "argon2id" {
-		return false, bad
-	}
-	_, err1 := fmt.Sscanf(f[2]+" "+f[3], "v=%d m=%d,t=%d,p=%d", &version, &memory, &passes, &lanes)
-	salt, err2 := base64.RawStdEncoding.DecodeString(f[4])
-	want, err3 := base64.RawStdEncoding.DecodeString(f[5])
-	if errors.Join(err1, err2, err3) != nil || version != argon2.Version ||
-		memory > 1<<20 || passes == 0 || passes > 64 || lanes == 0 || len(want) == 0 {
-		return false, bad
-	}
-	key := argon2.IDKey(password, salt, passes, memory, lanes, uint32(len(want)))
-	return subtle.ConstantTimeCompare(key, want) == 1, nil
 }

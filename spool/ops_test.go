@@ -174,14 +174,6 @@ func TestParseFlagChange(t *testing.T) {
 	}
 }
 
-func TestPasswords(t *testing.T) {
-	for _, bad := range []string{"", "x", "$argon2id$v=19$m=1,t=0,p=1$AAAA$AAAA", "$argon2i$v=19$m=64,t=1,p=1$AAAA$AAAA", "$argon2id$v=19$m=99999999,t=1,p=1$AAAA$AAAA"} {
-		if ok, err := verify(bad, []byte("x")); ok || err == nil {
-			t.Errorf("hash %q: %v, %v", bad, ok, err)
-		}
-	}
-}
-
 // The log set R, showed it in the name and cleared it; another program then
 // changed F in the name, which was behind. R must stay cleared.
 func TestMergeWithStaleName(t *testing.T) {
