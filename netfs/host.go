@@ -47,6 +47,19 @@ func (h *Host) Token() (string, error) {
 	return Encode32(b[:]), nil
 }
 
+// IsToken tells whether s has the form of a token.
+func IsToken(s string) bool {
+	if len(s) != TokenLen {
+		return false
+	}
+	for _, c := range []byte(s) {
+		if !(c >= 'a' && c <= 'z' || c >= '2' && c <= '7') {
+			return false
+		}
+	}
+	return true
+}
+
 // Encode32 writes b in lower-case base32 without padding: the alphabet of
 // every name Bobbin makes (H59).
 func Encode32(b []byte) string { return lower32.EncodeToString(b) }

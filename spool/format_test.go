@@ -2,6 +2,7 @@ package spool
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bobbinmail/bobbin/netfs"
 	"github.com/bobbinmail/bobbin/spool/commitlog"
 )
 
@@ -139,6 +141,35 @@ func FuzzSnapshotPart(f *testing.F) {
 		}
 		if got := again.snapshot(0); !bytes.Equal(got, want) {
 			t.Errorf("on top of\n%swas written\n%s, which gives\n%s, want\n%s", base, mine, got, want)
+		}
+	})
+}
+
+func FuzzMarker(f *testing.F) {
+	m := Marker{Level: 2, Share: strings.Repeat("a", 26), Slots: "link", RecordMax: 1000, Separator: ";"}
+	text, err := m.encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(text)
+	f.Add(bytes.Replace(text, []byte("aa"), []byte("A "), 1))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		m, way, err := parseMarker(text)
+		if err != nil {
+			if !errors.Is(err, commitlog.ErrCorrupt) && !errors.Is(err, commitlog.ErrNewer) {
+				t.Errorf("error without a kind: %v", err)
+			}
+			return
+		}
+		if !netfs.IsToken(m.Share) {
+			t.Errorf("share %q", m.Share)
+		}
+		once, err := m.encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, w, err := parseMarker(once); err != nil || again != m || w != way {
+			t.Errorf("%+v is written as\n%s and read as %+v, %v", m, once, again, err)
 		}
 	})
 }

@@ -71,8 +71,8 @@ func parseMarker(b []byte) (Marker, netfs.Way, error) {
 		return fail("slots: %v", err)
 	case m.Level < 1:
 		return fail("level is missing")
-	case len(m.Share) != netfs.TokenLen:
-		return fail("share is not %d characters", netfs.TokenLen)
+	case !netfs.IsToken(m.Share):
+		return fail("share is not %d characters of a-z 2-7", netfs.TokenLen)
 	case m.Separator != ":" && m.Separator != ";":
 		return fail("separator is neither \":\" nor \";\"")
 	case m.RecordMax < probe.RecordMin || m.RecordMax > 64<<10:

@@ -75,7 +75,7 @@ func parseRecord(line string) (*Record, error) {
 	if f[0] != format {
 		return nil, fmt.Errorf("%w: record format %q, expected %s", ErrNewer, f[0], format)
 	}
-	if len(f) < 6 || !isToken(f[2]) || f[4] != noPrev && !isToken(f[4]) {
+	if len(f) < 6 || !isToken(f[2]) || f[4] != noPrev && !netfs.IsToken(f[4]) {
 		return nil, fmt.Errorf("%w: malformed record", ErrCorrupt)
 	}
 	seq, err := strconv.ParseUint(f[1], 10, 64)
@@ -116,17 +116,7 @@ func parseSlot(seq uint64, text string) ([]*Record, error) {
 	return out, nil
 }
 
-func isToken(s string) bool {
-	if len(s) != netfs.TokenLen {
-		return false
-	}
-	for _, c := range []byte(s) {
-		if !(c >= 'a' && c <= 'z' || c >= '2' && c <= '7') {
-			return false
-		}
-	}
-	return true
-}
+var isToken = netfs.IsToken
 
 func cutLast(s, sep string) (before, after string, ok bool) {
 	i := strings.LastIndex(s, sep)
