@@ -1,6 +1,7 @@
 package locking
 
 import (
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -106,6 +107,28 @@ func TestWatch(t *testing.T) {
 			if got := w.saw(s.key, time.Duration(s.sent)*time.Second, time.Duration(s.now)*time.Second); got != s.dead {
 				t.Errorf("%s, %q at %d: dead %v", name, s.key, s.sent, got)
 			}
+		}
+	}
+}
+
+// Each state of a lock's life has a name of its own, which is read as that
+// state, and comes after the one before.
+func TestStateRoundTrip(t *testing.T) {
+	for seed := range uint64(500) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		s := state{epoch: r.Uint64N(maxSeed * seedStride)}
+		for range 20 {
+			next := s.taken([]string{alice, bob}[r.IntN(2)])
+			if s.owner != "" {
+				next = []state{next, s.beaten(), s.free()}[r.IntN(3)]
+			}
+			if got, ok := parseState(next.name()); !ok || got != next {
+				t.Errorf("%s is read as %+v, %v", next.name(), got, ok)
+			}
+			if !next.after(s) || s.after(next) {
+				t.Errorf("%s does not come after %s", next.name(), s.name())
+			}
+			s = next
 		}
 	}
 }
