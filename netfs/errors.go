@@ -41,6 +41,11 @@ func refused(err error) bool {
 	return false
 }
 
+// Refused tells whether err is the server's word that an operation was not done
+// and will not be done later. An error of another kind may hide a lost reply or
+// a request still under way (H12).
+func Refused(err error) bool { return refused(err) }
+
 // hopeless tells whether trying again within the same call is useless: the
 // server refused, the name is missing, or the caller lost patience.
 func hopeless(ctx context.Context, err error) bool {

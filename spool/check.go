@@ -38,7 +38,13 @@ func (b *Box) Check(ctx context.Context) ([]Finding, error) {
 	if err != nil {
 		return c.found, b.wrap(err)
 	}
-	slices.SortStableFunc(c.found, func(x, y Finding) int {
+	sortFindings(c.found)
+	return c.found, nil
+}
+
+// sortFindings puts what is wrong before what is not.
+func sortFindings(found []Finding) {
+	slices.SortStableFunc(found, func(x, y Finding) int {
 		switch {
 		case x.Wrong == y.Wrong:
 			return 0
@@ -47,7 +53,6 @@ func (b *Box) Check(ctx context.Context) ([]Finding, error) {
 		}
 		return 1
 	})
-	return c.found, nil
 }
 
 type checker struct {
@@ -111,6 +116,9 @@ func (c *checker) log(ctx context.Context) error {
 		c.wrong(f.Name, "%v; restore this file from a backup: nothing was changed", f.Err)
 	}
 	c.segments(ctx, l)
+	if c.state.deleted != "" {
+		c.note(".", "the folder was deleted; who opens it next moves it to %s/%s", folderTrash, c.state.deleted)
+	}
 	return nil
 }
 

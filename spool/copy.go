@@ -65,13 +65,14 @@ func copied(list []*entry) []Copied {
 // leaving makes entries for target of the messages in a set.
 func (m *Mailbox) leaving(set UIDSet, target *Mailbox, move bool) []*entry {
 	m.mu.RLock()
-	defer m.mu.RUnlock()
+	msgs, validity := m.state.in(set), m.state.uidValidity
+	m.mu.RUnlock()
 	var list []*entry
-	for _, msg := range m.state.in(set) {
-		e := &entry{source: msg.UID, msg: *msg}
+	for _, msg := range msgs {
+		e := &entry{source: msg.UID, msg: *m.own(msg)}
 		e.msg.Name = ""
 		if move {
-			e.origin = m.origin(msg)
+			e.origin = m.origin(msg, validity)
 		}
 		e.fill = func(ctx context.Context) (string, error) {
 			return m.copyFile(ctx, msg, target, e.origin)
@@ -83,8 +84,8 @@ func (m *Mailbox) leaving(set UIDSet, target *Mailbox, move bool) []*entry {
 
 // origin is the same for every try to move a message, on every host, and for
 // no other message.
-func (m *Mailbox) origin(msg *Message) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%d\x00%d\x00%s", m.box.dir, m.state.uidValidity, msg.UID, msg.Name))
+func (m *Mailbox) origin(msg *Message, uidValidity uint32) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%d\x00%d\x00%s", m.box.dir, uidValidity, msg.UID, msg.Name))
 	return netfs.Encode32(sum[:16])
 }
 
@@ -283,11 +284,11 @@ func (m *Mailbox) expungeUnchanged(ctx context.Context, list []*entry) (changed 
 		return nil, err
 	}
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	for _, n := range names {
 		m.owed.expunge[n] = true
 	}
-	return changed, nil
+	m.mu.Unlock()
+	return m.ownAll(changed), nil
 }
 
 // follow gives the messages in m the changes that their sources went through.
@@ -312,7 +313,7 @@ func (m *Mailbox) follow(ctx context.Context, list []*entry, changed []*Message,
 				gone = true
 			case msg.ModSeq == seen[e.uid]:
 				done = append(done, e)
-				ops = append(ops, flagOps(SetOf(e.uid), news(&e.msg, src))...)
+				ops = append(ops, flagOps(SetOf(e.uid), m.shared(news(&e.msg, src)))...)
 			}
 		}
 		return ops

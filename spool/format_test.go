@@ -41,7 +41,7 @@ func TestOpRoundTrip(t *testing.T) {
 			Date: time.Unix([]int64{r.Int64(), -r.Int64(), int64(r.Uint32())}[r.IntN(3)], 0),
 		}
 		for _, op := range slices.Concat([]string{
-			genesisOp(m.UID), assignOp(m), expungeOp(randomSet(r)), importOp(m.UID, m.Flags), goneOp(m.Name), dropOp(m.Name),
+			genesisOp(m.UID), assignOp(m), expungeOp(randomSet(r)), importOp(m.UID, m.Flags), goneOp(m.Name), dropOp(m.Name), deletedOp(strings.Repeat("a2", 13)),
 		}, flagOps(randomSet(r), FlagChange{
 			Add: m.Flags, Remove: Flags(63) &^ m.Flags, AddKeywords: []string{oddName(r)}, RemoveKeywords: []string{oddName(r)},
 		})) {
@@ -79,6 +79,7 @@ func TestLetters(t *testing.T) {
 // down and read.
 func FuzzRecords(f *testing.F) {
 	f.Add("genesis:1 assign:1:FS:5:9:a%3Ab assign:2:-:-6:0:b\nflags:1-2:+T keyword:2:+w\nexpunge:1\ngone:a%3Ab\ndrop:c")
+	f.Add("genesis:1\ndeleted@2:aaaaaaaaaaaaaaaaaaaaaaaaaa")
 	f.Add(fmt.Sprintf("genesis:1 assign:1:-:%d:%d:a", math.MinInt64, math.MaxInt64))
 	f.Fuzz(func(t *testing.T, text string) {
 		s := newState(":")

@@ -119,6 +119,8 @@ type entry struct {
 	// try of the same move made; then found is set, and no file is needed.
 	uid   uint32
 	found bool
+	// seen: in a shared folder, the user who puts it there has seen it.
+	seen bool
 }
 
 // admitTries is how often files are made anew because they were dropped.
@@ -131,6 +133,10 @@ func (m *Mailbox) admit(ctx context.Context, list []*entry) error {
 	m.mu.RUnlock()
 	for _, e := range list {
 		e.uid, e.found = images[e.origin]
+		if m.reader != nil {
+			e.seen = e.msg.Flags&Seen != 0
+			e.msg.Flags &^= Seen
+		}
 	}
 	for range admitTries {
 		if err := m.fill(ctx, list); err != nil {
@@ -223,6 +229,7 @@ func (m *Mailbox) admitted(ctx context.Context, list []*entry) {
 	}
 	m.mu.Unlock()
 	m.unhold(ctx, list)
+	m.admittedSeen(ctx, list)
 }
 
 // unhold removes files that no record names and none will. What stays behind

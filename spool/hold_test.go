@@ -331,7 +331,7 @@ func TestMoveAgain(t *testing.T) {
 	plain, _ := newSpool(t, spool.InitOptions{})
 	m := twoMessages(t, plain)
 	archive(t, plain)
-	s := atSlot(t, plain, 3, diskFull) // genesis, assign, expunge
+	s := atSlot(t, plain, 4, diskFull) // UIDVALIDITY, genesis, assign, expunge
 	got, err := open(t, inbox(t, s)).Move(t.Context(), spool.SetOf(1, 2), open(t, archive(t, s)))
 	if !errors.Is(err, syscall.ENOSPC) || len(got) != 2 {
 		t.Fatalf("%+v, %v", got, err)

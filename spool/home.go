@@ -16,6 +16,8 @@ type home struct {
 	spool *Spool
 	dir   string // its name on the share
 	user  string
+
+	public bool // it is that of the shared folders, for all users
 }
 
 // home tells where a user's mail is. It asks nothing of the server. The error
@@ -33,15 +35,28 @@ func (s *Spool) home(user string) (home, error) {
 	return home{spool: s, dir: path.Join(usersDir, user), user: user}, nil
 }
 
+// open opens the mail root. The error wraps [ErrNoUser].
+func (h home) open(ctx context.Context) (netfs.FS, error) {
+	f, err := h.spool.sub(ctx, h.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, h.whyNot(ctx, Inbox)
+	}
+	return f, err
+}
+
 // box finds a folder. The error wraps [ErrNoUser], [ErrNoFolder] or
 // [ErrBadName], or fs.ErrPermission for one that has the sticky bit.
 func (h home) box(ctx context.Context, folder string) (*Box, error) {
-	dir, err := folderDir(folder)
+	leaf, err := h.spool.coder().dir(folder)
 	if err != nil {
 		return nil, err
 	}
-	dir = path.Join(h.dir, dir)
-	f, err := h.spool.sub(ctx, dir)
+	f, err := h.spool.sub(ctx, path.Join(h.dir, leaf))
+	if errors.Is(err, fs.ErrNotExist) && leaf != "." {
+		if leaf, err = h.alias(ctx, folder); err == nil {
+			f, err = h.spool.sub(ctx, path.Join(h.dir, leaf))
+		}
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, h.whyNot(ctx, folder)
 	}
@@ -50,9 +65,14 @@ func (h home) box(ctx context.Context, folder string) (*Box, error) {
 	}
 	if i, ok := netfs.RootInfo(f); ok && i.Mode&fs.ModeSticky != 0 {
 		return nil, errors.Join(fmt.Errorf("folder %s of user %s: %w: %s has the sticky bit, with which nobody can move another's file; use chmod -t",
-			folder, h.user, fs.ErrPermission, dir), f.Close())
+			folder, h.user, fs.ErrPermission, path.Join(h.dir, leaf)), f.Close())
 	}
-	return &Box{spool: h.spool, fs: f, dir: dir, User: h.user, Folder: folder}, nil
+	return h.at(f, leaf, folder), nil
+}
+
+// at makes a Box of an open directory below the mail root.
+func (h home) at(f netfs.FS, leaf, folder string) *Box {
+	return &Box{spool: h.spool, fs: f, home: h, leaf: leaf, dir: path.Join(h.dir, leaf), User: h.user, Folder: h.full(folder)}
 }
 
 // whyNot says why a mailbox directory is missing. That there is no such user
@@ -61,8 +81,8 @@ func (h home) box(ctx context.Context, folder string) (*Box, error) {
 func (h home) whyNot(ctx context.Context, folder string) error {
 	s := h.spool
 	_, err := s.Host.Share.Stat(ctx, h.dir)
-	if err == nil {
-		return fmt.Errorf("folder %s of user %s: %w", folder, h.user, ErrNoFolder)
+	if err == nil || h.public && errors.Is(err, fs.ErrNotExist) {
+		return h.noFolder(folder)
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err

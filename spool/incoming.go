@@ -87,13 +87,16 @@ func (in *Incoming) publish(ctx context.Context, name string) error {
 			err = move()
 		}
 	}
+	if err == nil {
+		return in.stays(ctx, name)
+	}
 	if !errors.Is(err, netfs.ErrVanished) {
 		return err
 	}
 	// A reader may have moved it on already (H08).
 	there, lerr := in.box.holds(ctx, name)
 	if lerr == nil && there {
-		return nil
+		return in.stays(ctx, name)
 	}
 	return fmt.Errorf("deliver %s: %w: %v", name, netfs.ErrUncertain, errors.Join(err, lerr))
 }

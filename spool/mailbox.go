@@ -19,8 +19,9 @@ import (
 // Mailbox is an open mailbox: its log followed, its files known. Its methods
 // may be called from several goroutines.
 type Mailbox struct {
-	box *Box
-	log *commitlog.Log
+	box    *Box
+	log    *commitlog.Log
+	reader *UserState // of a shared folder; nil for others
 
 	mu     sync.RWMutex // guards what follows; never held across a call to the share
 	state  *state
@@ -67,9 +68,13 @@ func (b *Box) Open(ctx context.Context) (*Mailbox, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err = m.openReader(ctx); err != nil {
+		return nil, b.wrap(err)
+	}
 	if err := m.scan(ctx); noRoom(err) {
 		m.limited = err
 	} else if err != nil {
+		m.Close(ctx)
 		return nil, err
 	}
 	return m, nil
@@ -85,8 +90,8 @@ func noRoom(err error) bool {
 // full, over quota or read-only. It is nil in a mailbox that is all there.
 func (m *Mailbox) Limited() error { return m.limited }
 
-// open follows the log without looking for new mail.
-func (b *Box) open(ctx context.Context) (*Mailbox, error) {
+// view returns a view that has read nothing yet.
+func (b *Box) view() *Mailbox {
 	m := &Mailbox{
 		box: b, state: newState(b.spool.Marker.Separator),
 		scanning: locking.NewSem(), projecting: locking.NewSem(), absent: map[uint32]time.Duration{},
@@ -95,19 +100,26 @@ func (b *Box) open(ctx context.Context) (*Mailbox, error) {
 	m.owed.reset()
 	m.behind.reset()
 	m.log = b.spool.log(b.fs, logDir, machine{apply: m.apply, snapshot: m.snapshot, load: m.load, begin: m.begin, named: m.named})
+	return m
+}
+
+// open follows the log without looking for new mail.
+func (b *Box) open(ctx context.Context) (*Mailbox, error) {
+	m := b.view()
 	_, err := m.log.Refresh(ctx)
 	if errors.Is(err, fs.ErrNotExist) && !errors.Is(err, commitlog.ErrCorrupt) {
 		if err = b.prepare(ctx, mailboxDirs()); err == nil {
 			_, err = m.log.Refresh(ctx)
 		}
 	}
+	if err == nil && m.UIDValidity() == 0 {
+		err = m.genesis(ctx)
+	}
+	if err == nil {
+		err = m.ended(ctx)
+	}
 	if err != nil {
 		return nil, b.wrap(err)
-	}
-	if m.UIDValidity() == 0 {
-		if err := m.genesis(ctx); err != nil {
-			return nil, b.wrap(err)
-		}
 	}
 	return m, nil
 }
@@ -125,7 +137,10 @@ func (m *Mailbox) genesis(ctx context.Context) error {
 	if err := m.box.prepare(ctx, mailboxDirs()); err != nil {
 		return err
 	}
-	validity := uint32(max(1, m.box.spool.Host.Wall().Unix()))
+	validity, err := m.box.home.uidValidity(ctx)
+	if err != nil {
+		return err
+	}
 	return m.log.Commit(ctx, func() ([]string, error) {
 		if m.UIDValidity() != 0 {
 			return nil, nil
@@ -170,8 +185,12 @@ func (m *Mailbox) commit(ctx context.Context, build func(s *state) []string) err
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		ops := build(m.state)
-		if len(ops) > 0 && m.state.newer != nil {
+		switch {
+		case len(ops) == 0:
+		case m.state.newer != nil:
 			return nil, m.state.newer
+		case m.state.deleted != "":
+			return nil, errDeleted
 		}
 		if err := m.box.spool.admits(ops); err != nil {
 			return nil, err
@@ -191,9 +210,17 @@ func writable(ops []string) error {
 }
 
 // Refresh follows the log and gives UIDs to new mail. While nothing changes
-// it costs one operation for each of the three directories watched.
+// it costs one operation for each of the three directories watched. The error
+// wraps [ErrNoFolder] when the folder was deleted.
 func (m *Mailbox) Refresh(ctx context.Context) error {
 	if _, err := m.log.Refresh(ctx); err != nil {
+		return m.box.wrap(err)
+	}
+	err := m.ended(ctx)
+	if err == nil && m.reader != nil {
+		err = m.reader.Refresh(ctx)
+	}
+	if err != nil {
 		return m.box.wrap(err)
 	}
 	return m.scan(ctx)
@@ -213,6 +240,9 @@ func (m *Mailbox) Close(ctx context.Context) {
 		m.KeepSummaries(ctx)
 	}
 	m.log.Close(ctx)
+	if m.reader != nil {
+		_ = m.reader.Close(ctx) // it was only read, or its state is left to the next
+	}
 }
 
 // UIDValidity is the number under which the UIDs are unique.
@@ -243,20 +273,21 @@ func (m *Mailbox) Conflicts() int64 { return m.log.Conflicts() }
 // Messages lists the messages by UID. The messages are shared and read-only.
 func (m *Mailbox) Messages() []*Message {
 	m.mu.RLock()
-	defer m.mu.RUnlock()
-	return slices.Clone(m.state.msgs)
+	msgs := slices.Clone(m.state.msgs)
+	m.mu.RUnlock()
+	return m.ownAll(msgs)
 }
 
 // Message returns one message, which is read-only. The error wraps
 // [ErrNoMessage].
 func (m *Mailbox) Message(uid uint32) (*Message, error) {
 	m.mu.RLock()
-	defer m.mu.RUnlock()
 	msg, _ := m.state.find(uid)
+	m.mu.RUnlock()
 	if msg == nil {
 		return nil, fmt.Errorf("UID %d: %w", uid, ErrNoMessage)
 	}
-	return msg, nil
+	return m.own(msg), nil
 }
 
 // knows tells whether a file name has, or had, a UID.
@@ -268,8 +299,21 @@ func (m *Mailbox) knows(name string) bool {
 
 // SetFlags changes flags and keywords of all messages in the set by one
 // record and returns the UIDs that changed. UIDs that do not exist are passed
-// over, as IMAP wants it (RFC 3501 section 6.4.8).
+// over, as IMAP wants it (RFC 3501 section 6.4.8). In a shared folder \Seen is
+// the user's own and takes a record of its own.
 func (m *Mailbox) SetFlags(ctx context.Context, set UIDSet, c FlagChange) (UIDSet, error) {
+	changed, err := m.setFlags(ctx, set, m.shared(c))
+	if err != nil || m.reader == nil {
+		return changed, err
+	}
+	seen, err := m.setSeen(ctx, set, c)
+	if len(changed) > 0 {
+		err = partly(err)
+	}
+	return union(changed, seen), m.box.wrap(err)
+}
+
+func (m *Mailbox) setFlags(ctx context.Context, set UIDSet, c FlagChange) (UIDSet, error) {
 	var uids []uint32
 	err := m.commit(ctx, func(s *state) []string {
 		uids = uids[:0]

@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/bobbinmail/bobbin/netfs"
 )
@@ -88,27 +86,4 @@ func asciiLower(s string) string {
 		}
 		return r
 	}, s)
-}
-
-// Inbox is the folder that every user has.
-const Inbox = "INBOX"
-
-// folderDir returns the directory of a folder below a user's mail root, by
-// the Maildir++ convention: "." for INBOX, ".Name" for others.
-func folderDir(name string) (string, error) {
-	if strings.EqualFold(name, Inbox) {
-		return ".", nil
-	}
-	odd := strings.IndexFunc(name, func(r rune) bool {
-		return r == '/' || r == utf8.RuneError || !unicode.IsPrint(r)
-	})
-	switch {
-	case name == "" || len(name) > 200:
-		return "", fmt.Errorf("folder %q: %w: it has 1 to 200 bytes", name, ErrBadName)
-	case odd >= 0:
-		return "", fmt.Errorf("folder %q: %w: no slash, no control characters", name, ErrBadName)
-	case name[0] == '.' || strings.HasSuffix(name, ".") || strings.Contains(name, ".."):
-		return "", fmt.Errorf("folder %q: %w: a dot stands between two names", name, ErrBadName)
-	}
-	return "." + name, nil
 }

@@ -6,21 +6,23 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bobbinmail/bobbin/netfs"
 	"github.com/bobbinmail/bobbin/spool/commitlog"
 )
 
 // The operations of a mailbox's log, as words with colon-separated fields.
 // docs/spool-format.md has the grammar.
 const (
-	opGenesis = "genesis" // genesis:UIDVALIDITY
-	opAssign  = "assign"  // assign:UID:FLAGS:DATE:SIZE:NAME
-	opFlags   = "flags"   // flags:UIDS:+LETTERS-LETTERS
-	opKeyword = "keyword" // keyword:UIDS:+NAME or -NAME
-	opExpunge = "expunge" // expunge:UIDS
-	opImport  = "import"  // import:UID:FLAGS
-	opGone    = "gone"    // gone:NAME
-	opDrop    = "drop"    // drop:NAME
-	opSegment = "seg@2?"  // seg@2?:UIDS:LIST:STRUCTURES:NAME
+	opGenesis = "genesis"   // genesis:UIDVALIDITY
+	opAssign  = "assign"    // assign:UID:FLAGS:DATE:SIZE:NAME
+	opFlags   = "flags"     // flags:UIDS:+LETTERS-LETTERS
+	opKeyword = "keyword"   // keyword:UIDS:+NAME or -NAME
+	opExpunge = "expunge"   // expunge:UIDS
+	opImport  = "import"    // import:UID:FLAGS
+	opGone    = "gone"      // gone:NAME
+	opDrop    = "drop"      // drop:NAME
+	opDeleted = "deleted@2" // deleted@2:TOKEN
+	opSegment = "seg@2?"    // seg@2?:UIDS:LIST:STRUCTURES:NAME
 )
 
 // operation is one decoded operation.
@@ -59,6 +61,8 @@ func goneOp(name string) string { return opGone + ":" + commitlog.Encode(name) }
 
 func dropOp(name string) string { return opDrop + ":" + commitlog.Encode(name) }
 
+func deletedOp(token string) string { return opDeleted + ":" + token }
+
 func expungeOp(uids UIDSet) string { return opExpunge + ":" + uids.String() }
 
 // flagOps writes a change of flags, and one operation for each keyword.
@@ -92,7 +96,7 @@ func parseOp(s string) (operation, error) {
 	bad := func() (operation, error) {
 		return op, fmt.Errorf("%w: operation %q", commitlog.ErrCorrupt, s)
 	}
-	want := map[string]int{opGenesis: 2, opAssign: 6, opFlags: 3, opKeyword: 3, opExpunge: 2, opImport: 3, opGone: 2, opDrop: 2, opSegment: 5}[op.word]
+	want := map[string]int{opGenesis: 2, opAssign: 6, opFlags: 3, opKeyword: 3, opExpunge: 2, opImport: 3, opGone: 2, opDrop: 2, opDeleted: 2, opSegment: 5}[op.word]
 	switch {
 	case want == 0:
 		return op, unknownOp(op.word)
@@ -112,6 +116,11 @@ func parseOp(s string) (operation, error) {
 		err = op.parseName(f[1])
 	case opSegment:
 		err = op.parseSegment(f)
+	case opDeleted:
+		op.name = f[1]
+		if !netfs.IsToken(op.name) {
+			err = strconv.ErrSyntax
+		}
 	default:
 		if op.uids, err = parseStoredSet(f[1]); err == nil && len(f) == 3 {
 			err = op.parseChange(f[2])
@@ -141,6 +150,8 @@ func (op operation) String() string {
 		return dropOp(op.name)
 	case opSegment:
 		return segmentOp(op.uids, &op.file)
+	case opDeleted:
+		return deletedOp(op.name)
 	}
 	return strings.Join(flagOps(op.uids, op.change), " ")
 }

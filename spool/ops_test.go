@@ -150,16 +150,6 @@ func TestCleanUser(t *testing.T) {
 			t.Errorf("%q was taken as %q, %v", in, got, err)
 		}
 	}
-	for _, in := range []string{"", "a/b", "..", ".a", "a.", "a..b", "a\x00b", "a\x1bb", "\xff", strings.Repeat("a", 201), "a\u202eb"} {
-		if got, err := folderDir(in); !errors.Is(err, ErrBadName) {
-			t.Errorf("folder %q was taken as %q, %v", in, got, err)
-		}
-	}
-	for in, want := range map[string]string{"INBOX": ".", "inbox": ".", "Work": ".Work", "Work.2026": ".Work.2026", "Entwürfe": ".Entwürfe"} {
-		if got, err := folderDir(in); got != want || err != nil {
-			t.Errorf("folder %q: %q, %v", in, got, err)
-		}
-	}
 }
 
 func TestParseFlagChange(t *testing.T) {

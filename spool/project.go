@@ -128,7 +128,7 @@ func (m *Mailbox) Project(ctx context.Context) error {
 	_, oerr := m.project(ctx, others.first(stepIn), false)
 	if now := m.box.spool.Host.Boot(); (len(mine.expunge) > 0 || mine.held) && now >= m.nextSweep {
 		m.nextSweep = now + keepGone
-		err = several([]error{err, m.sweep(ctx), m.sweepLitter(ctx)})
+		err = several([]error{err, m.sweep(ctx), m.sweepLitter(ctx), m.sweepTrash(ctx)})
 	}
 	return m.box.wrap(several([]error{err, oerr}))
 }

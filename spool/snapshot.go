@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bobbinmail/bobbin/netfs"
 	"github.com/bobbinmail/bobbin/spool/commitlog"
 )
 
@@ -25,6 +26,7 @@ import (
 //	g MODSEQ UIDS                                  tombstones that ended
 //	d MODSEQ                                       a held file that was dropped
 //	s MODSEQ LIST STRUCTURES NAME UIDS             a segment with summaries of messages
+//	deleted@2 TOKEN                                the folder was deleted
 //	names
 //	NAME                                           of each m, then t, then d
 //
@@ -100,6 +102,9 @@ func (s *state) snapshot(since uint64) []byte {
 		}
 	}
 	s.writeSegments(&rows, since)
+	if s.deleted != "" {
+		fmt.Fprintf(&rows, "%s %s\n", opDeleted, s.deleted)
+	}
 	head := fmt.Appendf(nil, "mailbox %d %d %d %d\n", s.uidValidity, s.uidNext, s.modSeq, added)
 	return slices.Concat(head, rows.Bytes(), []byte("names\n"), names.Bytes())
 }
@@ -206,6 +211,9 @@ func (l *loader) row(row []byte) error {
 		l.drops = append(l.drops, l.seq(&f))
 	case "s":
 		l.covers = append(l.covers, l.segment(&f))
+	case opDeleted:
+		l.deleted = string(f.next())
+		f.bad = f.bad || !netfs.IsToken(l.deleted)
 	default:
 		return unknownOp(string(word))
 	}

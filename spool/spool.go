@@ -19,6 +19,7 @@ const (
 	usersDir    = "users"
 	accountsDir = "accounts"
 	trashDir    = "trash"
+	publicDir   = "public"
 )
 
 // Directories of a mailbox. logDir has the log's own below it.
@@ -93,18 +94,20 @@ type Box struct {
 	spool  *Spool
 	fs     netfs.FS // the mailbox directory; no link leads out of it
 	dir    string   // its name on the share
+	home   home
+	leaf   string // its name in the mail root
 	User   string
 	Folder string
 }
 
-// Box finds a user's folder. The error wraps [ErrNoUser], [ErrNoFolder] or
-// [ErrBadName].
+// Box finds a user's folder, or a shared one, whose name begins with
+// "public/". The error wraps [ErrNoUser], [ErrNoFolder] or [ErrBadName].
 func (s *Spool) Box(ctx context.Context, user, folder string) (*Box, error) {
-	h, err := s.home(user)
+	h, rest, err := s.place(ctx, user, folder)
 	if err != nil {
 		return nil, err
 	}
-	return h.box(ctx, folder)
+	return h.box(ctx, rest)
 }
 
 // sub opens a directory. Before it says that there is none, it makes sure

@@ -74,6 +74,7 @@ type state struct {
 	byName      nameIndex         // live messages
 	tombs       map[string]tomb   // expunged ones, so that their files do not come back
 	dropped     map[string]uint64 // held files that may no longer become messages, and the record that says so
+	deleted     string            // where in the trash the folder goes; "" while there is one
 	newer       error             // an optional operation that is not known: no writing
 	vanished    []vanish          // what was expunged, as far back as the parts of the base are told apart
 	ended       []vanish          // likewise, the tombstones that ended
@@ -251,6 +252,10 @@ func (s *state) perform(op operation, seq uint64) {
 		if t, ok := s.tombs[op.name]; ok {
 			delete(s.tombs, op.name)
 			s.ended = append(s.ended, vanish{seq, SetOf(t.uid)})
+		}
+	case opDeleted:
+		if s.deleted == "" {
+			s.deleted = op.name
 		}
 	case opDrop:
 		if !s.taken(op.name) {

@@ -34,6 +34,8 @@ func Words(op string) string {
 		return "the file " + o.name + " is gone"
 	case opSegment:
 		return "summaries of " + o.uids.String() + " are in " + o.file.name
+	case opDeleted:
+		return "folder deleted, to be found in " + folderTrash + "/" + o.name
 	case opDrop:
 		return "the held file " + o.name + " will not become a message"
 	}
