@@ -37,6 +37,9 @@ func (s *Spool) place(ctx context.Context, user, folder string) (h home, rest st
 	if rest == folder {
 		return home{}, "", badFolder(folder, "a shared folder is called "+publicName+"/NAME")
 	}
+	if s.owner != "" {
+		return home{}, "", h.noFolder(folder) // a mail root of its own has none
+	}
 	if err := s.needs("shared folders", 2); err != nil {
 		return home{}, "", err
 	}
@@ -166,6 +169,9 @@ func (s *Spool) Folders(ctx context.Context, user string) ([]Folder, error) {
 // list lists the folders of a mail root by their full names. The shared one
 // need not exist, nor have an INBOX.
 func (h home) list(ctx context.Context) (names []string, err error) {
+	if h.public && h.spool.owner != "" {
+		return nil, nil
+	}
 	root, err := h.open(ctx)
 	if h.public && errors.Is(err, ErrNoFolder) {
 		return nil, nil

@@ -73,7 +73,7 @@ func wantErr(t testing.TB, what string, err, want error) {
 
 func checkUser(t testing.TB, s *spool.Spool) {
 	t.Helper()
-	found, err := s.CheckUser(t.Context(), "alice")
+	found, _, err := s.CheckUser(t.Context(), "alice")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -355,16 +355,6 @@ func TestPublicFolders(t *testing.T) {
 		t.Fatal(err)
 	}
 	bob := open(t, bobs)
-	seen := func(m *spool.Mailbox) string {
-		if err := m.Refresh(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		var b strings.Builder
-		for _, msg := range m.Messages() {
-			b.WriteString(fmt.Sprint(msg.UID, msg.Flags.Letters(), " "))
-		}
-		return b.String()
-	}
 	flag := func(m *spool.Mailbox, c spool.FlagChange, uids ...uint32) {
 		t.Helper()
 		if got, err := m.SetFlags(t.Context(), spool.SetOf(uids...), c); err != nil || got.String() != spool.SetOf(uids...).String() {
@@ -374,29 +364,52 @@ func TestPublicFolders(t *testing.T) {
 	flag(alice, spool.FlagChange{Add: spool.Seen | spool.Flagged}, 1, 2)
 	flag(bob, spool.FlagChange{Add: spool.Seen}, 2, 3)
 	flag(bob, spool.FlagChange{Remove: spool.Seen}, 3)
-	if a, b := seen(alice), seen(bob); a != "1FS 2FS 3 " || b != "1F 2FS 3 " {
+	if a, b := seen(t, alice), seen(t, bob); a != "1FS 2FS 3 " || b != "1F 2FS 3 " {
 		t.Errorf("alice sees %q and bob %q", a, b)
 	}
 	if err := bob.SetLastRead(t.Context(), 2); err != nil || bob.LastRead() != 2 || alice.LastRead() != 0 {
 		t.Errorf("last read: %v, %d and %d", err, bob.LastRead(), alice.LastRead())
 	}
 	wantErr(t, "last read", bob.SetLastRead(t.Context(), 9), spool.ErrNoMessage)
-	// Copied to a folder of one's own, and back.
-	own := open(t, folderBox(t, s, "INBOX"))
-	if _, err := alice.Copy(t.Context(), spool.SetOf(1, 3), own); err != nil || seen(own) != "1FS 2 " {
-		t.Errorf("%v, %s", err, seen(own))
-	}
-	if _, err := own.Move(t.Context(), spool.SetOf(1), alice); err != nil || seen(alice) != "1FS 2FS 3 4FS " || seen(bob) != "1F 2FS 3 4F " {
-		t.Errorf("%v, %q and %q", err, seen(alice), seen(bob))
-	}
-	if err := s.RenameFolder(t.Context(), "alice", "public/News", "public/Neues"); err != nil {
+	copiedAndBack(t, s, alice, bob)
+	vanished(t, s, dir, alice, bob)
+}
+
+// seen lists the messages with their flags.
+func seen(t *testing.T, m *spool.Mailbox) string {
+	t.Helper()
+	if err := m.Refresh(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if m := open(t, folderBox(t, s, "public/Neues")); seen(m) != "1FS 2FS 3 4FS " {
-		t.Errorf("after the rename alice sees %q", seen(m))
+	var b strings.Builder
+	for _, msg := range m.Messages() {
+		b.WriteString(fmt.Sprint(msg.UID, msg.Flags.Letters(), " "))
+	}
+	return b.String()
+}
+
+// copiedAndBack copies from a shared folder to one of one's own, and moves
+// back.
+func copiedAndBack(t *testing.T, s *spool.Spool, alice, bob *spool.Mailbox) {
+	own := open(t, folderBox(t, s, "INBOX"))
+	if _, err := alice.Copy(t.Context(), spool.SetOf(1, 3), own); err != nil || seen(t, own) != "1FS 2 " {
+		t.Errorf("%v, %s", err, seen(t, own))
+	}
+	if _, err := own.Move(t.Context(), spool.SetOf(1), alice); err != nil || seen(t, alice) != "1FS 2FS 3 4FS " || seen(t, bob) != "1F 2FS 3 4F " {
+		t.Errorf("%v, %q and %q", err, seen(t, alice), seen(t, bob))
 	}
 	project(t, own)
 	project(t, alice)
+}
+
+// vanished renames and deletes the shared folders.
+func vanished(t *testing.T, s *spool.Spool, dir string, alice, bob *spool.Mailbox) {
+	if err := s.RenameFolder(t.Context(), "alice", "public/News", "public/Neues"); err != nil {
+		t.Fatal(err)
+	}
+	if m := open(t, folderBox(t, s, "public/Neues")); seen(t, m) != "1FS 2FS 3 4FS " {
+		t.Errorf("after the rename alice sees %q", seen(t, m))
+	}
 	bob.Close(t.Context())
 	alice.Close(t.Context())
 	for _, name := range []string{"public/Neues", "public/Neues/old"} {

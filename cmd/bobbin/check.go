@@ -14,13 +14,13 @@ func (a *app) checkCommand() *cli.Command {
 		Exits: []int{exitNoUser},
 		Examples: []example{
 			{"Check the whole spool.", "bobbin check --spool /mnt/mail/spool"},
-			{"Check one mailbox.", "bobbin check --user alice"},
+			{"Check one user's folders.", "bobbin check --user alice"},
 		},
 		SeeAlso: []string{"bobbin-log(1)"},
 	}, &cli.Command{
 		Name:  "check",
 		Usage: "look for damage in the spool",
-		Description: "Reads all slots and payloads of the accounts and of every user's INBOX, or of the mailbox that --user and --folder name, and " +
+		Description: "Reads all slots and payloads of the accounts and of all folders of every user, the shared ones and each user's own log, or of what --user and --folder name, and " +
 			"compares them with the message files. It changes nothing and may run while others work. " +
 			"Damage ends it with exit code 1; what crashes left and nobody refers to is only mentioned.",
 		Flags:  []cli.Flag{spoolFlag(), userFlag(), folderFlag(), jsonFlag()},
@@ -65,11 +65,13 @@ func (a *app) check(c *cli.Context) error {
 			return err
 		}
 	}
+	checked := 0
 	for _, u := range users {
-		found, err := checkBox(c, s, u)
+		found, folders, err := checkBox(c, s, u)
 		if errors.Is(err, spool.ErrNoFolder) && !c.IsSet("user") {
 			continue // not everybody has it
 		}
+		checked += folders
 		add(u, found)
 		if err != nil && (c.IsSet("user") || c.Context.Err() != nil) {
 			return err
@@ -78,16 +80,28 @@ func (a *app) check(c *cli.Context) error {
 			add(u, []spool.Finding{{Wrong: true, Where: c.String("folder"), Text: "it cannot be checked: " + err.Error()}})
 		}
 	}
-	return a.printFindings(c, lines, len(users))
+	if !c.IsSet("user") && !c.IsSet("folder") {
+		found, folders, err := s.CheckPublic(c.Context)
+		if err != nil {
+			return err
+		}
+		checked += folders
+		add("public", found)
+	}
+	return a.printFindings(c, lines, checked)
 }
 
-func checkBox(c *cli.Context, s *spool.Spool, user string) ([]spool.Finding, error) {
+// checkBox checks the folder that --folder names, or all of a user's.
+func checkBox(c *cli.Context, s *spool.Spool, user string) (found []spool.Finding, folders int, err error) {
+	if !c.IsSet("folder") {
+		return s.CheckUser(c.Context, user)
+	}
 	b, err := s.Box(c.Context, user, c.String("folder"))
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	found, err := b.Check(c.Context)
-	return found, errors.Join(err, b.Close())
+	found, err = b.Check(c.Context)
+	return found, 1, errors.Join(err, b.Close())
 }
 
 func (a *app) printFindings(c *cli.Context, lines []checkLine, mailboxes int) error {
