@@ -25,6 +25,20 @@ func simEnv(h *netfs.Host, stdin string) (environment, *bytes.Buffer) {
 		Login:   func() (string, error) { return "alice", nil },
 		MakeDir: func(string) error { return syscall.EEXIST },
 		Host:    func(context.Context, string) (*netfs.Host, error) { return h, nil },
+		Account: func(context.Context, string) (account, error) { return account{uid: 1, home: "/home"}, nil },
+		MailRoot: func(ctx context.Context, m mailRoot, _ account) (*netfs.Host, error) {
+			dir := strings.TrimPrefix(m.Base, "/") + "/" + m.Dir
+			if err := netfs.MkdirPrivate(ctx, h, h.Share, dir); err != nil {
+				return nil, err
+			}
+			f, err := h.Share.Sub(ctx, dir)
+			if err != nil {
+				return nil, err
+			}
+			root := *h
+			root.Share = f
+			return &root, nil
+		},
 	}, out
 }
 
@@ -175,6 +189,16 @@ var crashTests = []crashTest{
 			if a != 1 || b != 1 {
 				t.Errorf("alice has %d messages and bob %d after %+v", a, b, was)
 			}
+		},
+	},
+	{
+		name: "deliver to a mail root", setup: makeSpool, words: []string{"deliver", "--location", "%h/Maildir", "carol"}, stdin: "Subject: x\n\n", again: []int{0},
+		verify: func(t *testing.T, h *netfs.Host, _ outcome) {
+			list := bobbin(t, h, "", "list", "--json", "--location", "%h/Maildir", "--user", "carol")
+			if n := strings.Count(list, `"uid"`); n < 1 || n > 2 {
+				t.Errorf("carol has %d messages", n)
+			}
+			bobbin(t, h, "", "check", "--location", "%h/Maildir", "--user", "carol")
 		},
 	},
 	{
