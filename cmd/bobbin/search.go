@@ -45,15 +45,24 @@ func (a *app) search(c *cli.Context) error {
 	if err := wantArgs(c, 1, -1); err != nil {
 		return err
 	}
-	h, err := a.host(c)
+	s, err := a.openSpool(c)
 	if err != nil {
 		return err
 	}
-	key, err := search.Parse(c.Args().Slice(), h.Wall())
+	key, err := search.Parse(c.Args().Slice(), s.Host.Wall())
 	if err != nil {
 		return usageErrorf("%v", err)
 	}
-	return a.withMailbox(c, func(m *spool.Mailbox) error {
+	user, err := a.userName(c)
+	if err != nil {
+		return err
+	}
+	b, err := s.Box(c.Context, user, c.String("folder"))
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	return a.inMailbox(c, b, func(m *spool.Mailbox) error {
 		found, problems, err := search.Find(c.Context, m, key)
 		if err != nil {
 			return err
