@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -262,7 +261,7 @@ func (o *osFS) ReadDir(ctx context.Context, name string) ([]string, error) {
 		names, err = f.Readdirnames(-1)
 		return errors.Join(err, f.Close())
 	})
-	slices.Sort(names)
+	sortNames(names)
 	return names, wrap("readdir", name, err)
 }
 

@@ -1,6 +1,7 @@
 package netfs
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -267,10 +268,14 @@ func ReadFile(ctx context.Context, f FS, name string, limit int64) ([]byte, erro
 	if err != nil {
 		return nil, err
 	}
-	b, err := io.ReadAll(io.LimitReader(r, limit+1))
+	var b bytes.Buffer
+	if size, serr := r.Size(); serr == nil {
+		b.Grow(int(min(size, limit) + bytes.MinRead)) // the size is a hint (H31)
+	}
+	_, err = b.ReadFrom(io.LimitReader(r, limit+1))
 	err = errors.Join(err, r.Close())
-	if err == nil && int64(len(b)) > limit {
+	if err == nil && int64(b.Len()) > limit {
 		err = fmt.Errorf("read %s: longer than %d bytes: %w", name, limit, syscall.EFBIG)
 	}
-	return b, err
+	return b.Bytes(), err
 }

@@ -36,15 +36,19 @@ var flagTable = []flagInfo{
 }
 
 // Letters writes the flags as in a file name.
-func (f Flags) Letters() string {
-	var b []byte
-	for _, t := range flagTable {
-		if f&t.flag != 0 {
-			b = append(b, t.letter)
+func (f Flags) Letters() string { return letterTable[f&63] }
+
+// letterTable has the letters of all values.
+var letterTable = func() (table [64]string) {
+	for f := range table {
+		for _, t := range flagTable {
+			if Flags(f)&t.flag != 0 {
+				table[f] += string(t.letter)
+			}
 		}
 	}
-	return string(b)
-}
+	return table
+}()
 
 // Words lists the flags by name: "seen", "flagged" and so on.
 func (f Flags) Words() []string {

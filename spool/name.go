@@ -27,10 +27,16 @@ func splitName(file string) (base, letters string, ok bool) {
 	if file == "" || file[0] == '.' {
 		return "", "", false
 	}
-	cut := max(strings.LastIndex(file, ":2,"), strings.LastIndex(file, ";2,"), strings.LastIndex(file, "!2,"))
 	base = file
-	if cut > 0 {
-		base, letters = file[:cut], file[cut+len(":2,"):]
+	for at := len(file); ; {
+		// What stands in front of "2," decides; a comma is quickly found.
+		if at = strings.LastIndexByte(file[:at], ','); at < 0 {
+			break
+		}
+		if at > 2 && file[at-1] == '2' && (file[at-2] == ':' || file[at-2] == ';' || file[at-2] == '!') {
+			base, letters = file[:at-2], file[at+1:]
+			break
+		}
 	}
 	return base, letters, len(base) <= 255
 }

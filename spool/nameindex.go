@@ -2,14 +2,17 @@ package spool
 
 import "hash/maphash"
 
-// nameIndex finds messages by their files' base names. It holds UIDs alone:
-// the names are those of the messages, so that a million of them fit into
-// 8 MB. Its zero value is empty.
+// nameIndex finds messages by their files' base names. It holds UIDs and half
+// of each name's hash: the names are those of the messages, and are compared
+// only where the hashes agree. A million of them fit into 16 MB. Its zero value
+// is empty.
 type nameIndex struct {
 	seed  maphash.Seed
-	table []uint32 // UIDs at their name's hash or after it; 0 is free
-	used  int      // places that are not free
+	table []nameEntry // at their name's hash or after it; those without UID are free
+	used  int         // places that are not free
 }
+
+type nameEntry struct{ uid, hash uint32 }
 
 // gonePlace marks a place whose message was removed; no message has this UID.
 const gonePlace = maxUID
@@ -20,16 +23,19 @@ func (x *nameIndex) find(name string, nameOf func(uid uint32) string) (uint32, b
 	if len(x.table) == 0 {
 		return 0, false
 	}
-	for i := x.slot(name); x.table[i] != 0; i = (i + 1) & (len(x.table) - 1) {
-		if uid := x.table[i]; uid != gonePlace && nameOf(uid) == name {
-			return uid, true
+	at, hash := x.slot(name)
+	for ; x.table[at].uid != 0; at = (at + 1) & (len(x.table) - 1) {
+		if e := x.table[at]; e.hash == hash && e.uid != gonePlace && nameOf(e.uid) == name {
+			return e.uid, true
 		}
 	}
 	return 0, false
 }
 
-func (x *nameIndex) slot(name string) int {
-	return int(maphash.String(x.seed, name) & uint64(len(x.table)-1))
+// slot is where a name's place would be, and the part of its hash that is kept.
+func (x *nameIndex) slot(name string) (at int, hash uint32) {
+	h := maphash.String(x.seed, name)
+	return int(h>>32) & (len(x.table) - 1), uint32(h)
 }
 
 // add puts in a name that is not there.
@@ -40,11 +46,11 @@ func (x *nameIndex) add(name string, uid uint32, nameOf func(uid uint32) string)
 }
 
 func (x *nameIndex) put(name string, uid uint32) {
-	i := x.slot(name)
-	for x.table[i] != 0 {
-		i = (i + 1) & (len(x.table) - 1)
+	at, hash := x.slot(name)
+	for x.table[at].uid != 0 {
+		at = (at + 1) & (len(x.table) - 1)
 	}
-	x.table[i] = uid
+	x.table[at] = nameEntry{uid, hash}
 }
 
 // reserve makes room for n more names and then forgets the places that are
@@ -54,8 +60,8 @@ func (x *nameIndex) reserve(n int, nameOf func(uid uint32) string) {
 		return
 	}
 	old, live := x.table, 0
-	for _, uid := range old {
-		if uid != 0 && uid != gonePlace {
+	for _, e := range old {
+		if e.uid != 0 && e.uid != gonePlace {
 			live++
 		}
 	}
@@ -66,19 +72,19 @@ func (x *nameIndex) reserve(n int, nameOf func(uid uint32) string) {
 	for 2*size < 3*(live+n) {
 		size *= 2
 	}
-	x.table, x.used = make([]uint32, size), live
-	for _, uid := range old {
-		if uid != 0 && uid != gonePlace {
-			x.put(nameOf(uid), uid)
+	x.table, x.used = make([]nameEntry, size), live
+	for _, e := range old {
+		if e.uid != 0 && e.uid != gonePlace {
+			x.put(nameOf(e.uid), e.uid)
 		}
 	}
 }
 
 // remove takes out a message that is there.
 func (x *nameIndex) remove(name string, uid uint32) {
-	for i := x.slot(name); x.table[i] != 0; i = (i + 1) & (len(x.table) - 1) {
-		if x.table[i] == uid {
-			x.table[i] = gonePlace
+	for at, _ := x.slot(name); x.table[at].uid != 0; at = (at + 1) & (len(x.table) - 1) {
+		if x.table[at].uid == uid {
+			x.table[at].uid = gonePlace
 			return
 		}
 	}

@@ -1,6 +1,9 @@
 package spool
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // place is where a file is: "new", "cur" or holdDir, and its whole name there.
 type place struct {
@@ -43,14 +46,17 @@ func (s *state) placeOf(base string, at shown) place {
 
 // shownAs is the inverse of placeOf; 0 for a place that shown cannot say.
 func (s *state) shownAs(base string, p place) shown {
-	at := shownNew
-	if p.dir != "new" {
-		at = shownCur | shown(p.flags())
+	switch {
+	case p.twice:
+	case p.dir == "new" && p.file == base:
+		return shownNew
+	case p.dir == "cur" && len(p.file) > len(base)+len(s.separator) && p.file[:len(base)] == base && p.file[len(base):len(base)+len(s.separator)] == s.separator:
+		info, ok := strings.CutPrefix(p.file[len(base)+len(s.separator):], "2,")
+		if f, _ := flagsOf(info); ok && f.Letters() == info {
+			return shownCur | shown(f)
+		}
 	}
-	if p.twice || s.placeOf(base, at) != p {
-		return 0
-	}
-	return at
+	return 0
 }
 
 // place tells where the file of a base name was last seen.
@@ -124,16 +130,28 @@ func (s *state) forgetPlaces(dir string) {
 	}
 }
 
+// sighting is what is known of where a base name's file is.
+type sighting struct {
+	msg   *Message // nil if no live message has the name
+	dir   string
+	flags Flags
+	tells bool // see place.tells
+	twice bool
+}
+
 // eachPlace calls f for every base name that has a place.
-func (s *state) eachPlace(f func(base string, msg *Message, p place)) {
+func (s *state) eachPlace(f func(base string, at sighting)) {
 	for i, msg := range s.msgs {
-		if at := s.shown[i]; at != 0 {
-			f(msg.Name, msg, s.placeOf(msg.Name, at))
+		switch at := s.shown[i]; {
+		case at&shownNew != 0:
+			f(msg.Name, sighting{msg: msg, dir: "new"})
+		case at != 0:
+			f(msg.Name, sighting{msg: msg, dir: "cur", flags: Flags(at &^ shownCur), tells: true})
 		}
 	}
 	for base := range s.odd {
 		p, _ := s.place(base)
-		f(base, s.named(base), p)
+		f(base, sighting{s.named(base), p.dir, p.flags(), p.tells(), p.twice})
 	}
 }
 

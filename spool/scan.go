@@ -136,11 +136,13 @@ func (m *Mailbox) locate(lists ...listing) {
 		}
 	}
 	m.behind.reset()
-	s.eachPlace(func(base string, msg *Message, p place) {
-		if _, dead := s.tombs[base]; dead {
+	s.eachPlace(func(base string, at sighting) {
+		if at.msg != nil {
+			if at.msg.Flags != at.flags || at.dir == holdDir {
+				m.behind.flags[at.msg.UID] = true
+			}
+		} else if _, dead := s.tombs[base]; dead {
 			m.behind.expunge[base] = true
-		} else if msg != nil && (msg.Flags != p.flags() || p.dir == holdDir) {
-			m.behind.flags[msg.UID] = true
 		}
 	})
 }
@@ -262,10 +264,10 @@ func (m *Mailbox) foreignFlags() []foreignFlag {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	var out []foreignFlag
-	m.state.eachPlace(func(base string, msg *Message, p place) {
+	m.state.eachPlace(func(_ string, at sighting) {
 		// Of two names for one message neither is believed.
-		if msg != nil && p.tells() && !p.twice && msg.foreign(p.flags()) {
-			out = append(out, foreignFlag{msg.UID, p.flags()})
+		if at.msg != nil && at.tells && !at.twice && at.msg.foreign(at.flags) {
+			out = append(out, foreignFlag{at.msg.UID, at.flags})
 		}
 	})
 	slices.SortFunc(out, func(a, b foreignFlag) int { return cmp.Compare(a.uid, b.uid) })

@@ -98,11 +98,29 @@ func newState(separator string) *state {
 }
 
 func (s *state) find(uid uint32) (*Message, int) {
-	i, ok := slices.BinarySearchFunc(s.msgs, uid, func(m *Message, u uint32) int { return cmp.Compare(m.UID, u) })
+	i, ok := s.search(uid)
 	if !ok {
 		return nil, -1
 	}
 	return s.msgs[i], i
+}
+
+// search finds the first message whose UID is not lower. Few UIDs are missing
+// in most mailboxes, so it looks first where the message is if as many are
+// missing before it as there are in proportion.
+func (s *state) search(uid uint32) (at int, ok bool) {
+	n := len(s.msgs)
+	if n == 0 || uid > s.msgs[n-1].UID {
+		return n, false
+	}
+	first, last := s.msgs[0].UID, s.msgs[n-1].UID
+	if uid >= first && last > first {
+		guess := int(uint64(uid-first) * uint64(n-1) / uint64(last-first))
+		if s.msgs[guess].UID == uid {
+			return guess, true
+		}
+	}
+	return slices.BinarySearchFunc(s.msgs, uid, func(m *Message, u uint32) int { return cmp.Compare(m.UID, u) })
 }
 
 // named returns the live message whose file has this base name, or nil.
@@ -155,7 +173,7 @@ func (s *state) in(set UIDSet) []*Message {
 func (s *state) indices(set UIDSet) iter.Seq[int] {
 	return func(yield func(int) bool) {
 		for _, r := range set {
-			i, _ := slices.BinarySearchFunc(s.msgs, r.First, func(m *Message, u uint32) int { return cmp.Compare(m.UID, u) })
+			i, _ := s.search(r.First)
 			for ; i < len(s.msgs) && s.msgs[i].UID <= r.Last; i++ {
 				if !yield(i) {
 					return
