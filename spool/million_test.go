@@ -1,6 +1,7 @@
 package spool_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -131,10 +132,77 @@ func BenchmarkLarge(b *testing.B) {
 			i++
 		}
 		commits := float64(2 * i)
+		ops := float64(h.Ops.Read().Sub(before).Total()) / commits
 		b.ReportMetric(float64(time.Since(start).Microseconds())/commits, "us/commit")
 		b.ReportMetric(float64(baseBytes(b, dir)-known)/commits, "base-bytes/commit")
-		b.ReportMetric(float64(h.Ops.Read().Sub(before).Total())/commits, "server-ops/commit")
+		b.ReportMetric(ops, "server-ops/commit")
+		b.ReportMetric(ops-operationsOf(h), "compaction-ops/commit")
 	})
+}
+
+// operationsOf is what a commit costs without generations: a symlink, a stat
+// of the one before, and on local disks a sync of the directory.
+func operationsOf(h *netfs.Host) float64 {
+	if h.Profile.DirSync {
+		return 3
+	}
+	return 2
+}
+
+// coldLimits are the most operations that a new process may need to open a
+// mailbox in which nothing foreign happened, and to list it, by messages.
+var coldLimits = []struct {
+	messages   int
+	open, list int64
+}{{10_000, 40, 60}, {100_000, 300, 500}}
+
+// A mailbox is opened and listed with few operations, however large it is.
+func TestColdOperations(t *testing.T) {
+	for _, limit := range coldLimits {
+		t.Run(strconv.Itoa(limit.messages), func(t *testing.T) {
+			if limit.messages > 10_000 && !full() {
+				t.Skip("makes many files: set BOBBIN_TEST_FULL=1")
+			}
+			dir := fillInbox(t, limit.messages)
+			m, _ := openAlice(t, dir)
+			for m.Summarize(t.Context(), 1000) > 0 {
+			}
+			m.Close(t.Context())
+
+			m, h := openAlice(t, dir)
+			ops := h.Ops.Read()
+			t.Logf("open: %s", ops)
+			if n := ops.Total(); n > limit.open || len(m.Messages()) != limit.messages {
+				t.Errorf("open took %d operations, want at most %d (%s)", n, limit.open, ops)
+			}
+			listed := 0
+			for _, err := range m.Summaries(t.Context(), spool.AllUIDs(), spool.Columns) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				listed++
+			}
+			ops = h.Ops.Read().Sub(ops)
+			t.Logf("list: %s", ops)
+			if n := ops.Total(); n > limit.list || listed != limit.messages {
+				t.Errorf("%d messages are listed with %d operations, want at most %d (%s)", listed, n, limit.list, ops)
+			}
+			// A mailbox that is in memory is looked at again when its stamps
+			// have stood still, and then followed.
+			if err := errors.Join(h.Sleep(t.Context(), 2*h.Profile.Grain), m.Refresh(t.Context())); err != nil {
+				t.Fatal(err)
+			}
+			other, _ := openAlice(t, dir)
+			flagOne(t, other, 1)
+			before := h.Ops.Read()
+			if err := m.Refresh(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if ops := h.Ops.Read().Sub(before); ops.Total() > 10 || m.ModSeq() != other.ModSeq() {
+				t.Errorf("to follow another process took %s, want at most 10 operations", ops)
+			}
+		})
+	}
 }
 
 func heap() int64 {
