@@ -80,7 +80,7 @@ func (m *Mailbox) keepSummaries(ctx context.Context, least int) {
 	}
 	m.fresh = map[uint32]*summary.Summary{}
 	m.mu.Unlock()
-	if m.box.spool.Level() < 2 || len(rows) < segmentMin || m.limited != nil {
+	if m.box.spool.Level() < 2 || len(rows) < min(least, segmentMin) || m.limited != nil {
 		return
 	}
 	slices.SortFunc(rows, func(a, b *summary.Summary) int { return cmp.Compare(a.UID, b.UID) })

@@ -126,6 +126,7 @@ func BenchmarkLarge(b *testing.B) {
 	b.Run("commit", func(b *testing.B) {
 		m, h := openAlice(b, dir)
 		before, known := h.Ops.Read(), baseBytes(b, dir)
+		inodes, size := logSize(b, dir)
 		i, start := 0, time.Now()
 		for b.Loop() {
 			flagOne(b, m, uint32(i%n+1))
@@ -136,6 +137,9 @@ func BenchmarkLarge(b *testing.B) {
 		b.ReportMetric(float64(time.Since(start).Microseconds())/commits, "us/commit")
 		b.ReportMetric(float64(baseBytes(b, dir)-known)/commits, "base-bytes/commit")
 		b.ReportMetric(ops, "server-ops/commit")
+		nowInodes, nowSize := logSize(b, dir)
+		b.ReportMetric(1000*float64(nowInodes-inodes)/commits, "inodes/1000-commits")
+		b.ReportMetric(1000*float64(nowSize-size)/commits/1e6, "MB/1000-commits")
 		b.ReportMetric(ops-operationsOf(h), "compaction-ops/commit")
 	})
 }
@@ -203,6 +207,26 @@ func TestColdOperations(t *testing.T) {
 			}
 		})
 	}
+}
+
+// logSize counts what a log has on disk, and its bytes: the length of link
+// targets and files.
+func logSize(b testing.TB, dir string) (inodes, size int64) {
+	err := filepath.WalkDir(filepath.Join(dir, "users/alice/bobbin"), func(_ string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		i, err := d.Info()
+		if err == nil && !d.IsDir() {
+			size += i.Size()
+		}
+		inodes++
+		return err
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return inodes, size
 }
 
 func heap() int64 {

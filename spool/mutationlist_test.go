@@ -70,4 +70,14 @@ var mutations = []mutation{
 		new: "		defer l.place(ctx, d, r, body)",
 		pkg: "commitlog", run: "TestExplore$",
 	},
+	{
+		rule: "a segment written before the generation of its record means nothing", file: "segments.go",
+		old: "return n > gen && n <= record &&", new: "return n <= record &&",
+		pkg: ".", run: "TestSuspendedSegmentWriter",
+	},
+	{
+		rule: "a segment that the newest base names stays", file: "commitlog/rotate.go",
+		old: "	for _, n := range l.named() {\n		keep[n] = true\n	}\n", new: "",
+		pkg: ".", run: "TestSegmentsRace",
+	},
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/bobbinmail/bobbin/netfs"
 	"github.com/bobbinmail/bobbin/spool"
+	"github.com/bobbinmail/bobbin/spool/commitlog"
 	"github.com/bobbinmail/bobbin/spool/summary"
 )
 
@@ -227,4 +228,77 @@ func TestNoSegmentsInLevel1(t *testing.T) {
 	if m.ModSeq() != before {
 		t.Errorf("closing committed record %d", m.ModSeq())
 	}
+}
+
+// suspended runs a function before the next link is made, as if the process
+// had stood still meanwhile.
+type suspended struct {
+	netfs.FS
+	meanwhile *func()
+}
+
+func (s suspended) Sub(ctx context.Context, name string) (netfs.FS, error) {
+	f, err := s.FS.Sub(ctx, name)
+	return suspended{f, s.meanwhile}, err
+}
+
+func (s suspended) Symlink(ctx context.Context, target, name string) error {
+	if f := *s.meanwhile; f != nil {
+		*s.meanwhile = nil
+		f()
+	}
+	return s.FS.Symlink(ctx, target, name)
+}
+
+// A host that is suspended between writing a segment and naming it, until
+// others have swept the file, does not name it.
+func TestSuspendedSegmentWriter(t *testing.T) {
+	s, dir := newSpool(t, spool.InitOptions{Slots: "symlink"})
+	tuning := commitlog.Tuning{Slots: 5, KeepFor: 1}
+	s.Tuning = tuning
+	b := inbox(t, s)
+	fillSubjects(t, b, 30)
+	other := open(t, b)
+
+	h := openHost(t, dir)
+	var meanwhile func()
+	h.Share = suspended{h.Share, &meanwhile}
+	slow, err := spool.Open(t.Context(), h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow.Tuning = tuning
+	m := open(t, inbox(t, slow))
+	summaries(t, m, spool.Columns)
+	files := func() []string {
+		names, err := filepath.Glob(filepath.Join(dir, "users/alice/bobbin/s/*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return names
+	}
+	meanwhile = func() {
+		written := files()
+		for i := range 30 {
+			if _, err := other.SetFlags(t.Context(), spool.SetOf(1), spool.FlagChange{AddKeywords: []string{fmt.Sprintf("k%d", i)}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := os.Stat(written[0]); !errors.Is(err, os.ErrNotExist) {
+			t.Fatalf("%s was not swept: %v", written[0], err)
+		}
+	}
+	m.KeepSummaries(t.Context())
+	if meanwhile != nil {
+		t.Fatal("no segment was written")
+	}
+	found, err := b.Check(t.Context())
+	for _, f := range found {
+		t.Errorf("check: %s", f)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkSummaries(t, m, spool.Structure, 30)
+	checkSummaries(t, open(t, b), spool.Structure, 30)
 }
