@@ -123,7 +123,7 @@ func TestMailRootOfAMaildir(t *testing.T) {
 		t.Errorf("its users: %q, %v", users, err)
 	}
 	names, err := openHost(t, dir).Share.ReadDir(t.Context(), ".")
-	if err != nil || fmt.Sprint(names) != "[bobbin cur new tmp]" {
+	if err != nil || fmt.Sprint(names) != "[bobbin bobbin-user cur new tmp]" {
 		t.Errorf("the root has %q, %v", names, err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "bobbin/bobbin.toml")); err != nil {

@@ -81,3 +81,26 @@ func FuzzExpand(f *testing.F) {
 		}
 	})
 }
+
+// Whatever a configuration file holds, it is read or refused with its name, and
+// nothing of it reaches a terminal as it is.
+func FuzzConfig(f *testing.F) {
+	f.Add("spool = \"x\"\n")
+	f.Add("user = 1\n[location]\nx = 2\n")
+	f.Add("a.b = '\x1b'\n[[c]]\n")
+	f.Add("\"\x7f\" = 1979-05-27\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := parseConfig("file", text)
+		if err != nil {
+			if said := printable(err.Error()); !errors.Is(err, errConfig) || !strings.Contains(said, "file") || strings.ContainsAny(said, "\x1b\x7f\n") {
+				t.Errorf("%q: %q", text, said)
+			}
+			return
+		}
+		for key, v := range c.values {
+			if settingOf(key) == nil || v.value == "" || v.line < 1 || v.line > strings.Count(text, "\n")+1 {
+				t.Errorf("%q: %s is %q in line %d", text, key, v.value, v.line)
+			}
+		}
+	})
+}
