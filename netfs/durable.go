@@ -117,6 +117,13 @@ func Move(ctx context.Context, h *Host, f FS, oldname, newname string) error {
 		_, oerr := f.Stat(ctx, oldname)
 		absent := errors.Is(nerr, fs.ErrNotExist)
 		if absent && errors.Is(oerr, fs.ErrNotExist) {
+			// It may have been done late, between the two looks (H12).
+			if _, nerr = f.Stat(ctx, newname); nerr == nil {
+				return moved(ctx, h, f, newname)
+			}
+			if !errors.Is(nerr, fs.ErrNotExist) {
+				return uncertain("rename", oldname, err)
+			}
 			return fmt.Errorf("rename %s to %s: %w", oldname, newname, ErrVanished)
 		}
 		known := absent && oerr == nil

@@ -111,6 +111,25 @@ func makeLevel1(t *testing.T, h *netfs.Host) {
 	}
 }
 
+// makeFolders makes a folder and two below it, with a message in each.
+func makeFolders(t *testing.T, h *netfs.Host) {
+	makeSpool(t, h)
+	for _, name := range []string{"A", "A/x", "A/y"} {
+		bobbin(t, h, "", "folder", "create", name)
+		bobbin(t, h, "Subject: "+name+"\n\n", "deliver", "--folder", name, "alice")
+	}
+}
+
+// folderNames lists alice's folders without their counts.
+func folderNames(t *testing.T, h *netfs.Host) string {
+	t.Helper()
+	var b strings.Builder
+	for line := range strings.Lines(bobbin(t, h, "", "folder", "list")) {
+		b.WriteString(strings.Join(strings.Fields(line)[2:], " ") + "\n")
+	}
+	return b.String()
+}
+
 // folderCount counts the messages of a folder of alice's, and those that have
 // the keyword work.
 func folderCount(t *testing.T, h *netfs.Host, folder string) (all, work int) {
@@ -267,6 +286,56 @@ var crashTests = []crashTest{
 			}
 		},
 	},
+	{
+		name: "folder create", setup: makeMail, words: []string{"folder", "create", "--use", "sent", "Büro/x"}, again: []int{0, exitCantCreate},
+		verify: func(t *testing.T, h *netfs.Host, _ outcome) {
+			if list := bobbin(t, h, "", "folder", "list"); strings.Count(list, "Büro/x") != 1 {
+				t.Errorf("folders: %q", list)
+			}
+			bobbin(t, h, "x\n", "deliver", "--folder", "Büro/x", "alice")
+			if n, _ := folderCount(t, h, "Büro/x"); n != 1 {
+				t.Errorf("%d messages, want 1", n)
+			}
+		},
+	},
+	{
+		name: "folder rename", setup: makeFolders, words: []string{"folder", "rename", "A", "B"}, again: []int{0, exitFailure},
+		verify: func(t *testing.T, h *netfs.Host, _ outcome) {
+			want := "INBOX\nB subscribed\nB/x subscribed\nB/y subscribed\n"
+			if list := folderNames(t, h); list != want {
+				t.Errorf("folders %q, want %q", list, want)
+			}
+			for _, name := range []string{"B", "B/x", "B/y"} {
+				if n, _ := folderCount(t, h, name); n != 1 {
+					t.Errorf("%s has %d messages, want 1", name, n)
+				}
+			}
+		},
+	},
+	{
+		name: "folder delete", setup: makeFolders, words: []string{"folder", "delete", "A"}, again: []int{0, exitFailure},
+		verify: func(t *testing.T, h *netfs.Host, _ outcome) {
+			want := "INBOX\nA subscribed missing\nA/x subscribed\nA/y subscribed\n"
+			if list := folderNames(t, h); list != want {
+				t.Errorf("folders %q, want %q", list, want)
+			}
+			if n := mailCount(t, h, "alice"); n > 1 {
+				t.Errorf("INBOX has %d messages, and the folder had 1 that nobody had listed", n)
+			}
+			bobbin(t, h, "", "folder", "create", "A")
+		},
+	},
+	{name: "folder list", setup: makeFolders, words: []string{"folder", "list"}, again: []int{0}},
+	{name: "folder unsubscribe", setup: makeFolders, words: []string{"folder", "unsubscribe", "A"}, again: []int{0}},
+	{
+		name: "deliver to a folder", setup: makeFolders, words: []string{"deliver", "--folder", "A/x", "alice"}, stdin: "Subject: x\n\n", again: []int{0},
+		verify: func(t *testing.T, h *netfs.Host, _ outcome) {
+			if n, _ := folderCount(t, h, "A/x"); n < 2 || n > 3 {
+				t.Errorf("%d messages", n)
+			}
+		},
+	},
+	{name: "watch", setup: makeMail, words: []string{"watch", "--timeout", "1s"}, again: []int{0}},
 	{name: "user list", setup: makeSpool, words: []string{"user", "list"}, again: []int{0}},
 	{name: "list", setup: makeMail, words: []string{"list"}, again: []int{0}},
 	{name: "search", setup: makeMail, words: []string{"search", "all"}, again: []int{0}},

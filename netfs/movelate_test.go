@@ -1,0 +1,47 @@
+package netfs_test
+
+import (
+	"context"
+	"syscall"
+	"testing"
+
+	"github.com/bobbinmail/bobbin/netfs"
+)
+
+// tardyFS carries a RENAME out after the next look, having said that it failed.
+type tardyFS struct {
+	netfs.FS
+	old, new string
+}
+
+func (f *tardyFS) Rename(_ context.Context, o, n string) error {
+	f.old, f.new = o, n
+	return syscall.EINTR
+}
+
+func (f *tardyFS) Stat(ctx context.Context, name string) (netfs.Info, error) {
+	i, err := f.FS.Stat(ctx, name)
+	if f.old != "" {
+		if rerr := f.FS.Rename(ctx, f.old, f.new); rerr != nil {
+			return i, rerr
+		}
+		f.old = ""
+	}
+	return i, err
+}
+
+// A RENAME that comes between the look for the new name and that for the old
+// one was done: nobody took the file away (found by seed 299 of the folder
+// races).
+func TestMoveComesLate(t *testing.T) {
+	h, _ := newHost(t)
+	if err := netfs.WriteFile(t.Context(), h.Share, "a", []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if err := netfs.Move(t.Context(), h, &tardyFS{FS: h.Share}, "a", "b"); err != nil {
+		t.Error(err)
+	}
+	if _, err := h.Share.Stat(t.Context(), "b"); err != nil {
+		t.Error(err)
+	}
+}
