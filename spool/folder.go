@@ -19,6 +19,13 @@ import (
 // mail root, and without the dot by which Maildir++ programs know a folder.
 const folderTrash = "bobbin-trash"
 
+// In a directory of the trash, named by a token, the folder is always called
+// grave, so that no second one is moved there, and a file tells its name.
+const (
+	grave   = "folder"
+	epitaph = "name"
+)
+
 // folderMark is the empty file by which Courier's deliverer knows a folder.
 const folderMark = "maildirfolder"
 
@@ -298,7 +305,7 @@ func (r root) make(ctx context.Context, name, dir string) error {
 		return err
 	}
 	nest := path.Join(folderTrash, token)
-	built := path.Join(nest, dir)
+	built := path.Join(nest, grave)
 	if err := netfs.MkdirAll(ctx, r.spool.Host, r, built); err != nil {
 		return err
 	}

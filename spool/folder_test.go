@@ -272,7 +272,7 @@ func TestDeleteSavesUnknownMail(t *testing.T) {
 	if err := s.DeleteFolder(t.Context(), "alice", "A"); err != nil {
 		t.Fatal(err)
 	}
-	trash, err := filepath.Glob(filepath.Join(dir, "users/alice/bobbin-trash/*/.A"))
+	trash, err := filepath.Glob(filepath.Join(dir, "users/alice/bobbin-trash/*/folder"))
 	if err != nil || len(trash) != 1 {
 		t.Fatalf("trash: %q, %v", trash, err)
 	}

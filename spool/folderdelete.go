@@ -72,7 +72,12 @@ func (s *Spool) DeleteFolder(ctx context.Context, user, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := netfs.MkdirAll(ctx, s.Host, r, path.Join(folderTrash, token)); err != nil {
+	nest := path.Join(folderTrash, token)
+	err = netfs.MkdirAll(ctx, s.Host, r, nest)
+	if err == nil {
+		err = netfs.WriteFile(ctx, r, path.Join(nest, epitaph), []byte(b.Folder+"\n"))
+	}
+	if err != nil {
 		return err
 	}
 	err = m.commit(ctx, func(s *state) []string {
@@ -130,58 +135,56 @@ func (m *Mailbox) bury(ctx context.Context, r root) error {
 	if err != nil {
 		return err
 	}
-	nest := path.Join(folderTrash, token)
+	if err := r.lay(ctx, b.leaf, path.Join(folderTrash, token), id); err != nil {
+		return err
+	}
+	return m.rescue(ctx, r, path.Join(folderTrash, token, grave))
+}
+
+// lay moves the mailbox id to the trash, unless it is there or on its way.
+func (r root) lay(ctx context.Context, leaf, nest, id string) error {
+	to := path.Join(nest, grave)
+	var err error
 	for range 2 {
-		err = r.give(ctx, b.leaf, path.Join(nest, b.leaf), id)
-		if !missing(err) {
+		// Under the name there may be a new folder by now.
+		here, herr := r.identityOf(ctx, leaf)
+		if here != id || herr != nil {
+			return herr
+		}
+		if err = r.give(ctx, leaf, to, id); !missing(err) {
 			break
 		}
 		// An empty directory in the trash is litter, and was removed.
-		if merr := netfs.MkdirAll(ctx, b.spool.Host, r, nest); merr != nil {
+		if merr := netfs.MkdirAll(ctx, r.spool.Host, r, nest); merr != nil {
 			return merr
 		}
 	}
-	if err != nil && !errors.Is(err, ErrNoFolder) {
+	if err != nil && !errors.Is(err, ErrNoFolder) && !errors.Is(err, ErrExists) {
 		return err
 	}
-	return m.rescue(ctx, r, b.fs)
+	there, err := r.identityOf(ctx, to)
+	if err != nil || there == id || there == "" {
+		return err
+	}
+	// The mailbox was renamed, and another one got its name, just then.
+	return r.give(ctx, to, leaf, there)
 }
 
 // rescue moves message files of a deleted folder that the log does not know to
 // INBOX. The log has ended, so none of them will ever be a message there.
-func (m *Mailbox) rescue(ctx context.Context, r root, f netfs.FS) error {
-	m.mu.RLock()
-	token := m.state.deleted
-	m.mu.RUnlock()
-	grave, err := r.grave(ctx, token)
-	if grave == "" || err != nil {
-		return err
-	}
-	for _, dir := range maildirs[1:] {
-		names, err := f.ReadDir(ctx, dir)
+func (m *Mailbox) rescue(ctx context.Context, r root, dir string) error {
+	for _, d := range maildirs[1:] {
+		names, err := r.ReadDir(ctx, path.Join(dir, d))
 		if err != nil && !missing(err) {
 			return err
 		}
 		for _, n := range names {
-			if err := m.rescueFile(ctx, r, path.Join(grave, dir), n); err != nil {
+			if err := m.rescueFile(ctx, r, path.Join(dir, d), n); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
-}
-
-// grave finds the mailbox that is in the trash under token; "" if none is.
-func (r root) grave(ctx context.Context, token string) (string, error) {
-	nest := path.Join(folderTrash, token)
-	names, err := r.ReadDir(ctx, nest)
-	if missing(err) {
-		return "", nil
-	}
-	for _, n := range names {
-		return path.Join(nest, n), nil
-	}
-	return "", err
 }
 
 // rescueFile moves a file to INBOX unless the log knows it.

@@ -80,18 +80,13 @@ type purge struct {
 	left int // names that may be removed yet
 }
 
-// nest removes what is in a directory of the trash, and the directory.
+// nest removes a directory of the trash and the mailbox in it.
 func (p *purge) nest(ctx context.Context, nest string) error {
-	names, err := p.ReadDir(ctx, nest)
-	if err != nil {
+	if done, err := p.mailbox(ctx, path.Join(nest, grave)); !done || err != nil {
 		return err
 	}
-	for _, n := range names {
-		if done, err := p.mailbox(ctx, path.Join(nest, n)); !done || err != nil {
-			return err
-		}
-	}
-	return netfs.Unlink(ctx, p.spool.Host, p, nest)
+	_, err := p.tree(ctx, nest)
+	return err
 }
 
 // mailbox removes a mailbox: its messages first, while the log tells which
@@ -99,10 +94,10 @@ func (p *purge) nest(ctx context.Context, nest string) error {
 func (p *purge) mailbox(ctx context.Context, dir string) (done bool, err error) {
 	f, err := p.Sub(ctx, dir)
 	if err != nil {
-		return false, err
+		return p.none(err)
 	}
 	defer f.Close()
-	m := p.at(f, dir, path.Base(dir)).view()
+	m := p.at(f, dir, dir).view()
 	for _, d := range maildirs[1:] {
 		names, err := f.ReadDir(ctx, d)
 		if err != nil && !missing(err) {
@@ -130,14 +125,19 @@ func (p *purge) mailbox(ctx context.Context, dir string) (done bool, err error) 
 	return true, nil
 }
 
-// tree removes a directory and what is in it; a log after everything else.
-func (p *purge) tree(ctx context.Context, dir string) (done bool, err error) {
-	names, err := p.ReadDir(ctx, dir)
+// none is the end of what is not there.
+func (p *purge) none(err error) (done bool, _ error) {
 	if missing(err) {
 		return true, nil
 	}
+	return false, err
+}
+
+// tree removes a directory and what is in it; a log after everything else.
+func (p *purge) tree(ctx context.Context, dir string) (done bool, err error) {
+	names, err := p.ReadDir(ctx, dir)
 	if err != nil {
-		return false, err
+		return p.none(err)
 	}
 	for last := range 2 {
 		for _, n := range names {

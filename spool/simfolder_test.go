@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -213,6 +214,9 @@ func folderRaces(t *testing.T, s *simfs.Sim, o simfs.Options, done map[string]in
 		ops += s.OpsOf(h)
 	}
 	s.SetFaults(simfs.Faults{})
+	if o.Faults.Crash == 0 {
+		noStrangers(t, s, hist)
+	}
 	auditFolders(t, s, hist)
 	return ops
 }
@@ -262,7 +266,7 @@ func auditFolders(t *testing.T, s *simfs.Sim, hist *folderRace) {
 		}
 	}
 	if names, err := s.Server().List("users/alice/bobbin-trash"); err != nil || len(names) != 1 {
-		t.Errorf("the trash still has %q, %v", names, err)
+		t.Errorf("the trash still has %q, %v\n%s", names, err, s.Server().Dump())
 	}
 	after, err := liveTexts(t, sp)
 	if err != nil {
@@ -335,18 +339,44 @@ func trashed(s *simfs.Sim) (boxes []string) {
 	const trash = "users/alice/bobbin-trash"
 	nests, _ := s.Server().List(trash)
 	for _, n := range nests {
-		names, _ := s.Server().List(trash + "/" + n)
-		for _, box := range names {
-			boxes = append(boxes, trash+"/"+n+"/"+box)
+		if names, _ := s.Server().List(trash + "/" + n); slices.Contains(names, "folder") {
+			boxes = append(boxes, trash+"/"+n+"/folder")
 		}
 	}
 	return boxes
 }
 
-// noTwins wants no mailbox in two places.
-func noTwins(t *testing.T, s *simfs.Sim) {
+// noStrangers wants nothing in the trash that its log does not know: who
+// delivers is told, or the message is in INBOX, unless somebody crashed.
+func noStrangers(t *testing.T, s *simfs.Sim, hist *folderRace) {
 	t.Helper()
-	h := s.Host("twins")
+	h := s.Host("strange")
+	way := wayOf(t, h)
+	for _, box := range trashed(s) {
+		log := ""
+		gens, _ := s.Server().List(box + "/bobbin")
+		for _, g := range gens {
+			slots, _ := s.Server().List(box + "/bobbin/" + g)
+			for _, n := range slots {
+				text, _ := way.Get(t.Context(), h.Share, box+"/bobbin/"+g+"/"+n)
+				log += text
+			}
+		}
+		for _, dir := range []string{"new", "cur"} {
+			names, _ := s.Server().List(box + "/" + dir)
+			for _, n := range names {
+				base, _, _ := strings.Cut(n, ":2,")
+				b, err := netfs.ReadFile(t.Context(), h.Share, box+"/"+dir+"/"+n, 1<<20)
+				if err == nil && hist.acked[string(b)] && !strings.Contains(log, base) {
+					t.Errorf("delivered into the trash: %q", b)
+				}
+			}
+		}
+	}
+}
+
+func wayOf(t *testing.T, h *netfs.Host) netfs.Way {
+	t.Helper()
 	sp, err := spool.Open(t.Context(), h)
 	if err != nil {
 		t.Fatal(err)
@@ -355,6 +385,14 @@ func noTwins(t *testing.T, s *simfs.Sim) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return way
+}
+
+// noTwins wants no mailbox in two places.
+func noTwins(t *testing.T, s *simfs.Sim) {
+	t.Helper()
+	h := s.Host("twins")
+	way := wayOf(t, h)
 	boxes := trashed(s)
 	names, err := s.Server().List("users/alice")
 	if err != nil {
