@@ -371,7 +371,7 @@ func makeAlice(t testing.TB, h *netfs.Host, slots string) {
 
 var allFaults = simfs.Faults{
 	Crash: 0.0005, Pause: 0.01, Fail: 0.01, Lost: 0.01, Twice: 0.01, Late: 0.005, Echo: 0.005,
-	Full: 0.002, WriteErr: 0.005, WriteBack: 0.1, Stale: 0.1, SplitList: 0.2,
+	Full: 0.002, WriteErr: 0.005, WriteBack: 0.1, Stale: 0.1, SplitList: 0.2, PowerLoss: 0.0001,
 }
 
 // TestSimulation runs random processes on faulty shares of every kind.

@@ -34,7 +34,8 @@ func (w *worker) foreign(ctx context.Context, steps int) {
 			text := fmt.Sprintf("Subject: %s-%d\n\nforeign\n", w.id, w.n)
 			tmp := fmt.Sprintf("%stmp/%d.%s", home, w.n, w.id)
 			if netfs.WriteFile(ctx, w.h.Share, tmp, []byte(text)) == nil &&
-				w.h.Share.Rename(ctx, tmp, fmt.Sprintf("%snew/%d.%s", home, w.n, w.id)) == nil {
+				w.h.Share.Rename(ctx, tmp, fmt.Sprintf("%snew/%d.%s", home, w.n, w.id)) == nil &&
+				netfs.SyncDir(ctx, w.h, w.h.Share, home+"new") == nil {
 				w.hist.mu.Lock()
 				w.hist.acked[text] = true
 				w.hist.mu.Unlock()

@@ -32,7 +32,7 @@ func (s *settling) done() {
 }
 
 // settle polls when all others are at rest too, for less time than clients
-// believe names on NFS. After a foreign program it is more than a minute, for
+// believe names on NFS. After a foreign program it is minutes, for
 // as long as cur need not be listed.
 func (w *worker) settle(ctx context.Context, s *settling, foreign bool) {
 	s.done()
@@ -42,7 +42,7 @@ func (w *worker) settle(ctx context.Context, s *settling, foreign bool) {
 	}
 	pause := 100 * time.Millisecond
 	if foreign {
-		pause = 2 * time.Second
+		pause = 5 * time.Second
 	}
 	for poll := 0; ctx.Err() == nil; poll++ {
 		_ = w.h.Sleep(ctx, pause)

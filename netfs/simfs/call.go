@@ -255,7 +255,9 @@ func (c *call) execute() {
 	case opMkdir:
 		r.err = s.mkdir(d, leaf, c.perm)
 	case opSyncDir:
-		r.err = errnoOf(s.able.DirSync)
+		if r.err = errnoOf(s.able.DirSync); r.err == nil {
+			s.harden(d)
+		}
 	case opSub:
 		r.tree = c.tree.sub(c.name, d)
 	case opRead:
@@ -265,9 +267,11 @@ func (c *call) execute() {
 	case opWrite:
 		r.n, r.err = c.file.cache(c.buf)
 	case opSync:
-		c.file.flush(len(c.file.buf))
+		if r.err = c.file.flushAll(); r.err == nil {
+			s.harden(c.file.node)
+		}
 	case opClose:
-		c.file.flush(len(c.file.buf))
+		r.err = c.file.flushAll()
 		c.file.end()
 	}
 	c.res = r

@@ -54,6 +54,7 @@ var fateErrs = [...][]syscall.Errno{
 func (s *Sim) setFaults(f Faults) {
 	f = f.withDefaults()
 	s.faults = f
+	s.server.past.on = s.server.past.on || f.PowerLoss+f.Forget > 0
 	s.odds = s.odds[:0]
 	for _, o := range []odd{
 		{f.Crash, fateCrash}, {f.Fail, fateFail}, {f.Lost, fateLost},
@@ -164,6 +165,9 @@ func (s *Sim) serve(c *call, now time.Duration) {
 		c.repeat()
 		s.record(c, "again")
 		s.release(c)
+		return
+	}
+	if s.disaster(c) {
 		return
 	}
 	pause := s.spare() && s.chance(s.faults.Pause)

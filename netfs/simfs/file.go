@@ -121,6 +121,17 @@ func (f *file) flush(n int) {
 	f.size = len(f.node.data)
 }
 
+// flushAll sends the page cache. A server that has forgotten the file does not
+// know its handle.
+func (f *file) flushAll() error {
+	if f.write && f.node.lost {
+		f.lose()
+		return syscall.ESTALE
+	}
+	f.flush(len(f.buf))
+	return nil
+}
+
 // lose forgets the page cache, as a kernel does after a write error: a later
 // write leaves a hole.
 func (f *file) lose() {

@@ -28,6 +28,8 @@ type inode struct {
 	nlink        int
 	mtime, ctime time.Duration
 	change       uint64  // moves with every change
+	lost         bool    // the server forgot that it ever was
+	touched      uint64  // the server's last change to it that can be taken back
 	data         []byte  // of a file
 	target       string  // of a link
 	ents         []entry // of a directory, by key

@@ -106,6 +106,17 @@ type Faults struct {
 	// SplitList reads a listing in two parts, with other operations between:
 	// what is renamed meanwhile may be missing or be there twice (H48).
 	SplitList float64 `json:",omitzero"`
+	// PowerLoss ends all processes and the server. What was not made durable
+	// is lost from some point in time on, where a directory's fsync means
+	// something; elsewhere the server answered when it was.
+	PowerLoss float64 `json:",omitzero"`
+	// EmptyLink is the chance that after a power loss the last change that was
+	// not made durable and yet stays is a symbolic link without its target.
+	EmptyLink float64 `json:",omitzero"`
+	// Forget restarts the server, which has lost up to ForgetMax changes that
+	// it had acknowledged (H102). Its clients go on.
+	Forget    float64 `json:",omitzero"`
+	ForgetMax int     `json:",omitzero"` // 20 if zero
 }
 
 // NFS4 is the profile of an NFSv4 mount, the default.
@@ -138,6 +149,9 @@ func (f Faults) withDefaults() Faults {
 	}
 	if f.LateMax == 0 {
 		f.LateMax = 150 * time.Millisecond
+	}
+	if f.ForgetMax == 0 {
+		f.ForgetMax = 20
 	}
 	return f
 }

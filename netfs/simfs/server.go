@@ -21,6 +21,7 @@ type Server struct {
 	max   int // the longest link target
 	able  Abilities
 	last  uint64 // the last change id given out
+	past  past
 }
 
 func (s *Server) now() time.Duration {
@@ -94,6 +95,7 @@ func (s *Server) create(dir *inode, leaf string, perm fs.FileMode) (*inode, erro
 		return n, regular(n)
 	case syscall.ENOENT:
 		n = s.newInode(perm.Perm() &^ umask)
+		s.save(n, dir)
 		dir.put(leaf, n)
 		s.changed(dir)
 		return n, nil
@@ -145,6 +147,7 @@ func (s *Server) symlink(target string, dir *inode, leaf string) error {
 	}
 	n := s.newInode(fs.ModeSymlink | 0o777)
 	n.target = target
+	s.save(n, dir)
 	dir.put(leaf, n)
 	s.changed(dir)
 	return nil
@@ -166,6 +169,7 @@ func (s *Server) link(odir *inode, oleaf string, dir *inode, leaf string) error 
 	if err := s.place(dir, leaf); err != nil {
 		return err
 	}
+	s.save(nil, dir, n)
 	dir.put(leaf, n)
 	n.nlink++
 	s.changed(dir)
@@ -194,8 +198,11 @@ func (s *Server) rename(odir *inode, oleaf string, dir *inode, leaf string) erro
 			return nil // two names of one file: POSIX keeps both
 		}
 		if err = replaceable(n, old); err == nil {
+			s.save(nil, odir, dir, n, old)
 			s.unlink(dir, leaf, old)
 		}
+	} else if err == nil {
+		s.save(nil, odir, dir, n)
 	}
 	if err != nil {
 		return err
@@ -239,6 +246,7 @@ func (s *Server) remove(dir *inode, leaf string) error {
 	case len(n.ents) > 0:
 		return syscall.ENOTEMPTY
 	}
+	s.save(nil, dir, n)
 	s.unlink(dir, leaf, n)
 	return nil
 }
@@ -247,7 +255,9 @@ func (s *Server) mkdir(dir *inode, leaf string, perm fs.FileMode) error {
 	if err := s.place(dir, leaf); err != nil {
 		return err
 	}
-	dir.put(leaf, s.newInode(fs.ModeDir|perm.Perm()&^umask))
+	n := s.newInode(fs.ModeDir | perm.Perm()&^umask)
+	s.save(n, dir)
+	dir.put(leaf, n)
 	s.changed(dir)
 	return nil
 }
@@ -258,6 +268,7 @@ func (s *Server) write(n *inode, p []byte, off int) {
 	if len(p) == 0 {
 		return
 	}
+	s.save(nil, n)
 	end := off + len(p)
 	if off < len(n.data) {
 		n.data = append(make([]byte, 0, max(end, len(n.data))), n.data...)

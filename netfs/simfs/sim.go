@@ -19,25 +19,26 @@ import (
 // one synctest bubble. Its methods may be called from several goroutines,
 // Run from one at a time.
 type Sim struct {
-	mu      sync.Mutex // held for instants only, never while something waits
-	opt     Options
-	faults  Faults
-	odds    []odd
-	server  Server
-	rng     *rand.Rand // the scheduler's
-	start   time.Time
-	procs   []*proc
-	hosts   map[*netfs.Host]*proc
-	parked  []*call
-	late    []lateCall
-	free    []*call
-	arrived chan struct{} // tells the idle scheduler that something happened
-	running bool
-	live    int // goroutines started by Go and not ended
-	left    int // of those, ended since the scheduler looked last
-	steps   int
-	faulty  int // faults so far
-	trace   trace
+	mu        sync.Mutex // held for instants only, never while something waits
+	opt       Options
+	faults    Faults
+	odds      []odd
+	server    Server
+	rng       *rand.Rand // the scheduler's
+	start     time.Time
+	procs     []*proc
+	hosts     map[*netfs.Host]*proc
+	parked    []*call
+	late      []lateCall
+	free      []*call
+	arrived   chan struct{} // tells the idle scheduler that something happened
+	running   bool
+	live      int // goroutines started by Go and not ended
+	left      int // of those, ended since the scheduler looked last
+	steps     int
+	faulty    int // faults so far
+	disasters int // of those, of the server
+	trace     trace
 	// sleepers counts goroutines in Host.Sleep.
 	sleepers int
 	walk     *walk // nil unless the schedule is chosen by Explore
@@ -108,8 +109,17 @@ func Run(t *testing.T, o Options, fn func(t *testing.T, s *Sim)) {
 func (s *Sim) Server() *Server { return &s.server }
 
 // SetFaults changes the chances of faults from now on; the zero value ends
-// them. CrashAt and FailAt stay.
+// them. CrashAt and FailAt stay. What was done so far is not lost by a server.
 func (s *Sim) SetFaults(f Faults) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.server.past.saved, s.server.past.durable = nil, s.server.past.changes
+	s.setFaults(f)
+}
+
+// SetFaultsKeepingPast is SetFaults for a server that may still lose what was
+// done.
+func (s *Sim) SetFaultsKeepingPast(f Faults) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.setFaults(f)

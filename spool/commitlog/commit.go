@@ -88,7 +88,7 @@ func (l *Log) commit(ctx context.Context, batch []*request) {
 	if l.dead != nil {
 		err = l.dead
 	}
-	if err == nil && !l.whole {
+	if err == nil && (!l.whole || l.doubt != nil) {
 		// Whoever could not read on does not know where the end is: what looks
 		// like a free slot may be a lost one.
 		_, err = l.refresh(ctx)

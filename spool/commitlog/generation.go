@@ -39,6 +39,14 @@ type generation struct {
 	since  uint64 // the first record that tokens tells of
 	next   uint64 // the first record that the next base tells of
 	mine   bool   // the last slot was written by this view
+	seen   bool   // its directory was there
+	turn   turn   // how this view came here; empty if by a listing
+}
+
+// turn is a rotation that a view has read or written.
+type turn struct {
+	slot, line string // it and where it stands
+	base       string // that of the generation it ended; "" of the first
 }
 
 func (g *generation) dir() string {
@@ -114,6 +122,10 @@ func (l *Log) turn(r *Record, rot rotation) {
 	g := &generation{
 		first: r.Seq, base: rot.base, size: rot.size, mine: l.gen.mine,
 		tokens: l.gen.tokens, since: l.gen.first + 1, next: l.gen.first + 1,
+		turn: turn{slot: l.slot(r.Seq), line: r.line},
+	}
+	if l.gen.first > 0 {
+		g.turn.base = l.gen.name()
 	}
 	for t, seq := range g.tokens {
 		if seq < g.since {
@@ -121,7 +133,7 @@ func (l *Log) turn(r *Record, rot rotation) {
 		}
 	}
 	l.gen, l.turned, l.recent = g, true, nil
-	l.at = position{seq: r.Seq, hash: rot.base}
+	l.at = position{seq: r.Seq, hash: rot.base, token: l.at.token, tokenSeq: l.at.tokenSeq}
 	l.watch.Reset()
 }
 
@@ -136,7 +148,31 @@ func (l *Log) confirmBase(ctx context.Context) error {
 	if errors.Is(err, fs.ErrNotExist) || err == nil && i.Size != l.gen.size {
 		return errCollected
 	}
-	return err
+	if err != nil || l.gen.turn.slot == "" {
+		return err
+	}
+	return l.confirmTurn(ctx)
+}
+
+// confirmTurn makes sure that the rotation still stands that brought this view
+// to its generation. A base is there before its rotation: a server that lost
+// the one may have kept the other.
+func (l *Log) confirmTurn(ctx context.Context) error {
+	t := l.gen.turn
+	text, err := l.Way.Fresh(ctx, l.FS, t.slot)
+	gone := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !gone || firstLine(text) == t.line {
+		return err
+	}
+	if t.base != "" { // it is removed before the slots are
+		_, err := l.FS.Stat(ctx, path.Join(l.Dir, "s", t.base))
+		if gone && errors.Is(err, fs.ErrNotExist) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+	return l.wentBack(l.gen.first)
 }
 
 // loadTries is how often a start is made when generations are cleared away
@@ -179,10 +215,11 @@ func (l *Log) start(ctx context.Context, g *generation) error {
 		return fmt.Errorf("base of %s: %w", g.dir(), err)
 	}
 	g.tokens, g.since, g.next = b.tokens, b.since, b.next
-	b.text, b.tokens = nil, nil
-	g.man = b
+	g.man, g.seen = b, true
 	l.gen = g
 	l.at = position{seq: g.first, hash: noPrev}
+	l.at.token, l.at.tokenSeq = b.newest()
+	b.text, b.tokens = nil, nil
 	if g.first > 0 {
 		l.at.hash = g.base
 	}
@@ -212,7 +249,23 @@ func (l *Log) loadState(ctx context.Context, b *base) error {
 	return l.Load(b.text)
 }
 
+// newest returns the newest record whose token a base has, but for rotations,
+// which not every base has.
+func (b *base) newest() (token string, seq uint64) {
+	for t, n := range b.tokens {
+		if n > seq && n+1 != b.next {
+			token, seq = t, n
+		}
+	}
+	return token, seq
+}
+
 // makeDir makes the directory of the view's generation.
 func (l *Log) makeDir(ctx context.Context) error {
-	return netfs.MkdirAll(ctx, l.Host, l.FS, l.genDir(l.gen))
+	if l.gen.seen {
+		return l.wentBack(l.gen.first)
+	}
+	err := netfs.MkdirAll(ctx, l.Host, l.FS, l.genDir(l.gen))
+	l.gen.seen = err == nil
+	return err
 }

@@ -90,6 +90,7 @@ type Log struct {
 	whole   bool // the last reading came to the end of the log
 	turned  bool // the last record applied was a rotation
 	dead    error
+	doubt   *standing // where the view stood before it began anew, until that is found in the log
 	wins    int
 	lastWin time.Duration
 
@@ -101,10 +102,11 @@ type Log struct {
 
 // position is where a view stands.
 type position struct {
-	seq   uint64 // of the last record applied
-	hash  string // what the next record follows
-	line  string // the last record; "" where a generation begins
-	token string // its token
+	seq      uint64 // of the last record applied
+	hash     string // what the next record follows
+	line     string // the last record; "" where a generation begins
+	token    string // of the newest record that is known and no rotation
+	tokenSeq uint64 // its number
 }
 
 // New returns a view that has read nothing yet.
@@ -148,43 +150,15 @@ func (l *Log) refresh(ctx context.Context) (bool, error) {
 	if l.dead != nil {
 		return false, l.dead
 	}
+	if l.doubt != nil {
+		return l.refreshAnew(ctx)
+	}
 	before := l.at.seq
 	err := l.follow(ctx)
 	if errors.Is(err, errCollected) {
 		return l.refreshAnew(ctx)
 	}
 	return l.at.seq != before, err
-}
-
-// refreshAnew starts again from the newest base, after the view's last record
-// was not found. If it was not cleared away, the share has lost it.
-func (l *Log) refreshAnew(ctx context.Context) (changed bool, err error) {
-	was, gen := l.at, l.gen
-	for range loadTries {
-		l.whole = false
-		if err = l.load(ctx); err == nil {
-			err = l.follow(ctx)
-		}
-		if !errors.Is(err, errCollected) {
-			break
-		}
-	}
-	if err != nil || gen == nil {
-		return true, err
-	}
-	lost := l.at.seq < was.seq || was.token != "" && was.seq >= l.gen.since && l.gen.tokens[was.token] != was.seq
-	if !lost && was.line != "" && l.gen.dir() == gen.dir() {
-		text, err := l.Way.Fresh(ctx, l.FS, l.slot(was.seq))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return true, err
-		}
-		lost = firstLine(text) != was.line
-	}
-	if lost {
-		l.dead = fmt.Errorf("%s: record %d was there and is not any more: %w", l.Dir, was.seq, ErrWentBack)
-		return false, l.dead
-	}
-	return true, nil
 }
 
 // follow reads on to the end of the log, through as many generations as have
@@ -199,6 +173,10 @@ func (l *Log) follow(ctx context.Context) error {
 		changed, err := l.watch.Changed(ctx, l.Host, l.FS, l.genDir(l.gen))
 		if errors.Is(err, fs.ErrNotExist) {
 			return l.noDir(ctx, err)
+		}
+		l.gen.seen = l.gen.seen || err == nil
+		if err != nil {
+			l.whole = false
 		}
 		if err != nil || !changed {
 			return err
@@ -226,6 +204,9 @@ func (l *Log) noDir(ctx context.Context, why error) error {
 	}
 	if l.at.line != "" {
 		return errCollected
+	}
+	if l.gen.seen {
+		return l.wentBack(l.gen.first)
 	}
 	l.whole = true
 	return nil
@@ -332,9 +313,9 @@ func (l *Log) leap(ctx context.Context, from uint64) ([]*Record, error) {
 	newest := newestOf(names)
 	var back []*Record // newest first
 	for seq := newest; seq >= from; {
-		recs, err := l.read(ctx, seq)
-		if errors.Is(err, fs.ErrNotExist) {
-			recs, err = l.insist(ctx, seq, names)
+		recs, err := l.readListed(ctx, seq, names)
+		if err == nil && seq == newest && seq > from {
+			err = l.follows(ctx, recs[0], names)
 		}
 		if err != nil {
 			return nil, err
@@ -348,6 +329,26 @@ func (l *Log) leap(ctx context.Context, from uint64) ([]*Record, error) {
 	}
 	slices.Reverse(back)
 	return back, nil
+}
+
+// readListed reads a slot that must exist.
+func (l *Log) readListed(ctx context.Context, seq uint64, names []string) ([]*Record, error) {
+	recs, err := l.read(ctx, seq)
+	if errors.Is(err, fs.ErrNotExist) {
+		return l.insist(ctx, seq, names)
+	}
+	return recs, err
+}
+
+// follows makes sure that the record before r stands in its slot, whatever r's
+// tail says. If the server lost slots that it had acknowledged, their last
+// writer may have put one more on top; nobody may go on from that (H102).
+func (l *Log) follows(ctx context.Context, r *Record, names []string) error {
+	before, err := l.readListed(ctx, r.Seq-1, names)
+	if err == nil && before[0].hash() != r.Prev {
+		err = fmt.Errorf("slot %s: %w: it does not follow the record in slot %d", l.slot(r.Seq), ErrCorrupt, r.Seq-1)
+	}
+	return err
 }
 
 // insist reads a slot that must exist, because a later one does, and that was
@@ -429,7 +430,7 @@ func (l *Log) advance(r read1) error {
 		l.turn(rec, rot)
 		return nil
 	}
-	l.at = position{rec.Seq, rec.hash(), rec.line, rec.Token}
+	l.at = position{rec.Seq, rec.hash(), rec.line, rec.Token, rec.Seq}
 	l.recent = append([]string{rec.line}, l.recent...)
 	size := 0
 	for i, s := range l.recent {

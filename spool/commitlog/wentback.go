@@ -1,0 +1,82 @@
+package commitlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+)
+
+// standing is where a view stood, and in which generation.
+type standing struct {
+	at  position
+	gen *generation
+}
+
+// refreshAnew starts again from the newest base, after the view's last record
+// was not found. If it was not cleared away, the share has lost it. Until that
+// is known, whatever fails on the way, the view is in doubt.
+func (l *Log) refreshAnew(ctx context.Context) (changed bool, err error) {
+	if l.doubt == nil && l.gen != nil {
+		l.doubt = &standing{l.at, l.gen}
+	}
+	for range loadTries {
+		l.whole = false
+		if err = l.load(ctx); err == nil {
+			err = l.follow(ctx)
+		}
+		if !errors.Is(err, errCollected) {
+			break
+		}
+	}
+	if errors.Is(err, errCollected) && !l.gen.seen {
+		// What was cleared away has generations after it, which a listing shows.
+		return true, fmt.Errorf("base %s: %w: it is missing or damaged", path.Join(l.Dir, "s", l.gen.name()), ErrCorrupt)
+	}
+	if err != nil || l.doubt == nil {
+		return true, err
+	}
+	lost, err := l.lost(ctx, l.doubt)
+	if err != nil {
+		l.whole = false
+		return true, err
+	}
+	if lost {
+		return false, l.wentBack(l.doubt.at.seq)
+	}
+	l.doubt = nil
+	return true, nil
+}
+
+// lost tells whether the log, read anew, lacks what the view had read of it.
+func (l *Log) lost(ctx context.Context, was *standing) (bool, error) {
+	at := was.at
+	if l.at.seq < at.seq || at.token != "" && at.tokenSeq >= l.gen.since && l.gen.tokens[at.token] != at.tokenSeq {
+		return true, nil
+	}
+	if at.line == "" {
+		return false, nil
+	}
+	text, err := l.Way.Fresh(ctx, l.FS, l.slotIn(was.gen, at.seq))
+	switch {
+	case err == nil:
+		return firstLine(text) != at.line, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return false, err
+	case was.gen.first == 0:
+		return true, nil
+	}
+	// Where a generation is cleared away, the base goes first.
+	_, err = l.FS.Stat(ctx, path.Join(l.Dir, "s", was.gen.name()))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return true, err
+}
+
+// wentBack ends a view whose record seq the share has lost.
+func (l *Log) wentBack(seq uint64) error {
+	l.dead = fmt.Errorf("%s: record %d was there and is not any more: %w", l.Dir, seq, ErrWentBack)
+	return l.dead
+}
