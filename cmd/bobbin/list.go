@@ -31,6 +31,7 @@ func (a *app) listCommand() *cli.Command {
 
 // listEntry is one message as "list --json" and "search --json" print it.
 type listEntry struct {
+	Folder    string   `json:"folder,omitempty"` // in a search of all folders
 	UID       uint32   `json:"uid"`
 	Size      int64    `json:"size"`
 	Flags     []string `json:"flags"`
@@ -45,49 +46,74 @@ func (a *app) listMessages(c *cli.Context) error {
 	if err := wantArgs(c, 0, 0); err != nil {
 		return err
 	}
-	return a.withMailbox(c, func(m *spool.Mailbox) error { return a.printList(c, m, spool.AllUIDs()) })
+	return a.withMailbox(c, func(m *spool.Mailbox) error {
+		l := lister{app: a, c: c}
+		if err := l.add(m, spool.AllUIDs()); err != nil {
+			return err
+		}
+		return l.end()
+	})
 }
 
-// printList prints the messages of a set.
-func (a *app) printList(c *cli.Context, m *spool.Mailbox, set spool.UIDSet) error {
-	entries := []listEntry{}
-	unreadable := 0
-	for s, err := range m.Summaries(c.Context, set, spool.Columns) {
+// lister prints messages, of one folder or several.
+type lister struct {
+	*app
+	c          *cli.Context
+	folder     string // of the messages to come; "" where it need not be said
+	entries    []listEntry
+	unreadable int
+}
+
+// add prints the messages of a set.
+func (l *lister) add(m *spool.Mailbox, set spool.UIDSet) error {
+	for s, err := range m.Summaries(l.c.Context, set, spool.Columns) {
 		if err != nil {
-			if c.Context.Err() != nil {
+			if l.c.Context.Err() != nil {
 				return err
 			}
-			unreadable++
-			a.warn(err)
+			l.unreadable++
+			l.warn(err)
 		}
 		msg, err := m.Message(s.UID)
 		if err != nil {
 			continue // expunged while we listed
 		}
-		e := listEntry{s.UID, msg.Size, msg.Flags.Words(), msg.Keywords, s.Subject, s.From, s.Sent, s.MessageID}
+		e := listEntry{l.folder, s.UID, msg.Size, msg.Flags.Words(), msg.Keywords, s.Subject, s.From, s.Sent, s.MessageID}
 		if e.Keywords == nil {
 			e.Keywords = []string{}
 		}
-		if c.Bool("json") {
-			entries = append(entries, e)
-		} else if err := a.listLine(msg, e); err != nil {
+		if l.c.Bool("json") {
+			l.entries = append(l.entries, e)
+		} else if err := l.line(msg, e); err != nil {
 			return err
 		}
-	}
-	if c.Bool("json") {
-		if err := writeJSON(a.out, entries); err != nil {
-			return err
-		}
-	}
-	if unreadable > 0 {
-		return fmt.Errorf("%d messages cannot be read; 'bobbin check' says more", unreadable)
 	}
 	return nil
 }
 
-func (a *app) listLine(msg *spool.Message, e listEntry) error {
+// end prints what must come at once.
+func (l *lister) end() error {
+	if l.c.Bool("json") {
+		if l.entries == nil {
+			l.entries = []listEntry{}
+		}
+		if err := writeJSON(l.out, l.entries); err != nil {
+			return err
+		}
+	}
+	if l.unreadable > 0 {
+		return fmt.Errorf("%d messages cannot be read; 'bobbin check' says more", l.unreadable)
+	}
+	return nil
+}
+
+func (l *lister) line(msg *spool.Message, e listEntry) error {
 	day := msg.Date.Format(time.DateOnly)
-	_, err := fmt.Fprintf(a.out, "%6d  %-6s  %s  %s  %s\n", e.UID, msg.Flags.Letters(), day,
+	folder := ""
+	if l.folder != "" {
+		folder = column(readers.SafeLine(l.folder), 16) + "  "
+	}
+	_, err := fmt.Fprintf(l.out, "%s%6d  %-6s  %s  %s  %s\n", folder, e.UID, msg.Flags.Letters(), day,
 		column(readers.SafeLine(e.From), 28), cut(readers.SafeLine(e.Subject), 200))
 	return err
 }

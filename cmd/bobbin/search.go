@@ -35,6 +35,7 @@ func (a *app) searchCommand() *cli.Command {
 			"The exit code is 1 if nothing is found; there is no message then. Body and text open those messages that the other criteria leave.",
 		Flags: []cli.Flag{
 			spoolFlag(), userFlag(), folderFlag(), jsonFlag(),
+			&cli.BoolFlag{Name: "all-folders", Usage: "search all folders of the user, and the shared ones"},
 			&cli.BoolFlag{Name: "count", Usage: "print how many there are and nothing else"},
 		},
 		Action: a.search,
@@ -57,38 +58,84 @@ func (a *app) search(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	b, err := s.Box(c.Context, user, c.String("folder"))
-	if err != nil {
-		return err
+	folders := []string{c.String("folder")}
+	if c.Bool("all-folders") {
+		if c.IsSet("folder") {
+			return usageErrorf("give either --folder or --all-folders")
+		}
+		if folders, err = presentFolders(c, s, user); err != nil {
+			return err
+		}
 	}
-	defer b.Close()
-	return a.inMailbox(c, b, func(m *spool.Mailbox) error {
-		found, problems, err := search.Find(c.Context, m, key)
+	r := searching{lister: lister{app: a, c: c}, key: key}
+	for _, name := range folders {
+		b, err := s.Box(c.Context, user, name)
+		if err == nil {
+			if c.Bool("all-folders") {
+				r.folder = name
+			}
+			err = errors.Join(a.inMailbox(c, b, r.run), b.Close())
+		}
 		if err != nil {
 			return err
 		}
-		for _, p := range problems {
-			a.warn(p)
+	}
+	return r.end()
+}
+
+// presentFolders lists the folders that are there.
+func presentFolders(c *cli.Context, s *spool.Spool, user string) (names []string, err error) {
+	list, err := s.Folders(c.Context, user)
+	for _, f := range list {
+		if !f.Missing {
+			names = append(names, f.Name)
 		}
-		if c.Bool("count") {
-			n := 0
-			for _, msg := range m.Messages() {
-				if found.Contains(msg.UID) {
-					n++
-				}
-			}
-			_, err = fmt.Fprintln(a.out, n)
-		} else if len(found) > 0 || c.Bool("json") {
-			err = a.printList(c, m, found)
+	}
+	return names, err
+}
+
+// searching is a search through one folder or several.
+type searching struct {
+	lister
+	key      search.Key
+	count    int
+	problems int
+}
+
+// run searches one folder and prints what it finds.
+func (r *searching) run(m *spool.Mailbox) error {
+	found, problems, err := search.Find(r.c.Context, m, r.key)
+	if err != nil {
+		return err
+	}
+	for _, p := range problems {
+		r.warn(p)
+	}
+	r.problems += len(problems)
+	for _, msg := range m.Messages() {
+		if found.Contains(msg.UID) {
+			r.count++
 		}
-		switch {
-		case err != nil:
-			return err
-		case len(problems) > 0:
-			return fmt.Errorf("%d messages cannot be searched; 'bobbin check' says more", len(problems))
-		case len(found) == 0:
-			return errNothingFound
-		}
+	}
+	if r.c.Bool("count") || len(found) == 0 {
 		return nil
-	})
+	}
+	return r.add(m, found)
+}
+
+func (r *searching) end() (err error) {
+	if r.c.Bool("count") {
+		_, err = fmt.Fprintln(r.out, r.count)
+	} else {
+		err = r.lister.end()
+	}
+	switch {
+	case err != nil:
+		return err
+	case r.problems > 0:
+		return fmt.Errorf("%d messages cannot be searched; 'bobbin check' says more", r.problems)
+	case r.count == 0:
+		return errNothingFound
+	}
+	return nil
 }
