@@ -35,7 +35,7 @@ func (a *app) deliverCommand() *cli.Command {
 			folderFlag(),
 			&cli.StringFlag{Name: "sender", Aliases: []string{"f"}, Usage: "the return path is `SENDER`", DefaultText: "what a From line says, else empty"},
 			&cli.StringFlag{Name: "queue-id", Usage: "the mail system's `ID` of the message"},
-			&cli.BoolFlag{Name: "one-of-several", Hidden: true},
+			&cli.BoolFlag{Name: "one-of-several", Usage: "other calls deliver the message to other users", Hidden: true},
 		},
 		Action: a.deliver,
 	})
