@@ -56,6 +56,7 @@ func hopeless(ctx context.Context, err error) bool {
 // all, in any of the ways file systems say so (H19, H67).
 func Unsupported(err error) bool {
 	for _, e := range []error{
+		errors.ErrUnsupported,
 		syscall.EOPNOTSUPP, syscall.ENOTSUP, syscall.ENOSYS, syscall.EPERM,
 		syscall.EMLINK, syscall.EXDEV, syscall.EINVAL,
 	} {

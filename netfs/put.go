@@ -191,7 +191,13 @@ func (p *put) create(ctx context.Context) error {
 	case ViaDir:
 		return p.renameDir(ctx)
 	}
-	return p.f.Link(ctx, p.temp, p.name)
+	err := p.f.Link(ctx, p.temp, p.name)
+	if errors.Is(err, fs.ErrPermission) {
+		// Who could make the temporary name beside it has the permission: Samba
+		// says so of a file system without hard links (H19).
+		err = fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
+	}
+	return err
 }
 
 // prepare writes the record under a temporary name, a new one each time: what
