@@ -25,6 +25,34 @@ func Fresh(ctx context.Context, f FS, dir string) (Stamp, error) {
 	return i.Stamp(), nil
 }
 
+// Grain is how long directories must show these stamps before they prove
+// anything about the present: the profile's grain, or more.
+//
+// Problem: no client tells how fine the times of its server's disk are. FAT
+// behind Samba has every second second, old ext3 and HFS+ whole ones (H35, seen
+// in the lab). What we do: a stamp that shows nothing finer is taken for one of
+// these.
+func (h *Host) Grain(stamps ...Stamp) time.Duration {
+	grain := h.Profile.Grain
+	for _, s := range stamps {
+		switch {
+		case s.wholeOf(2 * time.Second):
+			grain = max(grain, 2*secondGrain)
+		case s.wholeOf(time.Second):
+			grain = max(grain, secondGrain)
+		}
+	}
+	return grain
+}
+
+// secondGrain is the grain of whole seconds: a little more than one.
+const secondGrain = 1100 * time.Millisecond
+
+// wholeOf tells whether both times are multiples of unit.
+func (s Stamp) wholeOf(unit time.Duration) bool {
+	return s.mtime%int64(unit) == 0 && s.ctime%int64(unit) == 0
+}
+
 // Settled returns a stamp of dir that stood still for a whole grain: any
 // change after it returned carries another stamp.
 //
@@ -41,7 +69,7 @@ func Settled(ctx context.Context, h *Host, f FS, dir string) (Stamp, bool, error
 		if err != nil {
 			break
 		}
-		if err = h.Sleep(ctx, h.Profile.Grain); err != nil {
+		if err = h.Sleep(ctx, h.Grain(last)); err != nil {
 			break
 		}
 		var now Stamp
@@ -89,7 +117,7 @@ func (w *Watch) Changed(ctx context.Context, h *Host, f FS, dir string) (bool, e
 	case !w.started || now != w.stamp:
 		w.stamp, w.settled, w.seen = now, false, boot
 	default:
-		w.settled = boot-w.seen >= h.Profile.Grain
+		w.settled = boot-w.seen >= h.Grain(now)
 	}
 	w.started = true
 	return true, nil

@@ -159,7 +159,7 @@ func (m *Mailbox) restingStamps(ctx context.Context) ([len(messageDirs)]netfs.St
 		if err != nil {
 			return last, err
 		}
-		if err := m.box.spool.Host.Sleep(ctx, m.box.spool.Host.Profile.Grain); err != nil {
+		if err := m.box.spool.Host.Sleep(ctx, m.box.spool.Host.Grain(last[:]...)); err != nil {
 			return last, err
 		}
 		now, err := m.stamps(ctx)

@@ -244,6 +244,7 @@ func flags(t testing.TB, p *pair) {
 		}
 		works++
 		see(t, p.b, name)
+		rest(t, p.b)
 		lists(t, p.b.Share, name)
 		must(t, p.fs.Rename(ctx, name, name+"T"))
 		lists(t, p.fs, name+"T")

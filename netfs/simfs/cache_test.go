@@ -47,7 +47,7 @@ func TestEarlyLook(t *testing.T) {
 	}
 	for name, want := range map[string][2][2]int{ // least and most
 		"nfs3": {{50, 50}, {25, 49}}, "nfs4": {{50, 50}, {0, 0}}, "smb": {{50, 50}, {50, 50}},
-		"smb-plain": {{50, 50}, {50, 50}}, "afs": {}, "ceph": {}, "fuse": {}, "local": {},
+		"smb-plain": {{50, 50}, {50, 50}}, "smb-fat": {{50, 50}, {50, 50}}, "afs": {}, "ceph": {}, "fuse": {}, "local": {},
 	} {
 		t.Run(name, func(t *testing.T) {
 			share, ok := simfs.ShareNamed(name)

@@ -2,6 +2,7 @@ package simfs_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/bobbinmail/bobbin/netfs"
 	"github.com/bobbinmail/bobbin/netfs/netfstest"
@@ -14,7 +15,7 @@ func TestConformance(t *testing.T) {
 	for _, share := range simfs.Shares() {
 		for _, name := range []string{"hosts", "processes"} {
 			t.Run(share.Name+"/"+name, func(t *testing.T) {
-				o := simfs.Options{Pace: share.Tick + 1}
+				o := simfs.Options{Pace: min(share.Tick, time.Second) + 1}
 				share.Set(&o)
 				netfstest.Run(t, func(t *testing.T, fn func(t *testing.T, a, b *netfs.Host)) {
 					simfs.Run(t, o, func(t *testing.T, s *simfs.Sim) {

@@ -81,6 +81,11 @@ func Shares() []Share {
 			},
 		},
 		{
+			// As the lab's Samba on vfat does it.
+			Name: "smb-fat", Profile: smb, Tick: 2 * time.Second, Cache: smbCache,
+			Able: Abilities{NoSymlinks: syscall.EOPNOTSUPP, NoLinks: syscall.EACCES, Fold: true},
+		},
+		{
 			Name: "afs", Profile: netfs.ProfileFor("afs", nil), Tick: time.Second, HoldDirs: true,
 			Able: Abilities{OneDir: true, DirSync: syscall.EINVAL},
 		},

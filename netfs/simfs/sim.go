@@ -81,7 +81,7 @@ func New(o Options) *Sim {
 	}
 	// The server's clock is nobody else's: whoever compares it with a local
 	// one finds nonsense.
-	epoch := s.start.Add(-time.Duration(s.rng.Int64N(int64(10000 * time.Hour))))
+	epoch := s.start.Add(-time.Duration(s.rng.Int64N(int64(10000 * time.Hour)))).Truncate(o.Tick)
 	s.server = Server{mu: &s.mu, clock: s.now, tick: o.Tick, epoch: epoch, max: o.Profile.RecordMax, able: o.Able}
 	s.server.root = s.server.newInode(fs.ModeDir | 0o700)
 	s.setFaults(o.Faults)
