@@ -229,10 +229,11 @@ func docComments(s *source) (problems []string) {
 }
 
 // hosted are the parts in which clocks, randomness and sleeping come from the
-// host object; realHosts are the files that fill it, and the simulator.
+// host object; realHosts are the files that fill it, the simulator, and other
+// packages for tests.
 var (
 	hosted    = []string{"netfs", "locking", "spool", "delivery"}
-	realHosts = []string{"netfs/oshost*.go", "netfs/simfs/*.go", "netfs/netfstest/*.go", "netfs/twofuse/*.go"}
+	realHosts = []string{"netfs/oshost*.go", "netfs/simfs/*.go", "netfs/netfstest/*.go", "netfs/twofuse/*.go", "netfs/lab/*.go"}
 )
 
 var clockCalls = map[string][]string{

@@ -263,6 +263,29 @@ func TestStressTwoMounts(t *testing.T) {
 	runStress(t, "", stressRun{dirs[:], 4, ops, 200 * time.Millisecond})
 }
 
+// TestStressShare is the same on the mounts of a share that
+// BOBBIN_TEST_SHARE=/mnt/a:/mnt/b names, as many as there are.
+func TestStressShare(t *testing.T) {
+	mounts := filepath.SplitList(os.Getenv("BOBBIN_TEST_SHARE"))
+	if len(mounts) == 0 {
+		t.Skip("BOBBIN_TEST_SHARE names no mounted share")
+	}
+	ops := 20
+	if full() {
+		ops = 200
+	}
+	dir, err := os.MkdirTemp(mounts[0], "stress-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	var dirs []string
+	for _, mount := range mounts {
+		dirs = append(dirs, filepath.Join(mount, filepath.Base(dir)))
+	}
+	runStress(t, os.Getenv("BOBBIN_TEST_SLOTS"), stressRun{dirs, 2 * len(dirs), ops, time.Second})
+}
+
 // stressRun says where and how much: process n works in the directory n modulo
 // their number, and each interval one is killed.
 type stressRun struct {
