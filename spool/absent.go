@@ -89,7 +89,7 @@ func setOfMessages(msgs []*Message) UIDSet {
 }
 
 // complete makes a complete scan and returns the messages and the tombstones
-// that have no file; none if the mailbox did not come to rest.
+// that have no file; two nils if the mailbox did not come to rest.
 func (m *Mailbox) complete(ctx context.Context) ([]*Message, []string, error) {
 	for range scanTries {
 		before, err := m.restingStamps(ctx)
@@ -115,13 +115,20 @@ func (m *Mailbox) complete(ctx context.Context) ([]*Message, []string, error) {
 				absent = append(absent, msg)
 			}
 		}
+		if len(absent) > 0 {
+			back, err := m.bringBack(ctx, absent)
+			if err != nil {
+				return nil, nil, err
+			}
+			absent = slices.DeleteFunc(absent, func(msg *Message) bool { return back[msg.UID] })
+		}
 		tombs := m.tombsWithoutFile()
 		after, err := m.stamps(ctx)
 		if err != nil {
 			return nil, nil, err
 		}
 		if after == before {
-			return absent, tombs, nil
+			return append([]*Message{}, absent...), tombs, nil
 		}
 	}
 	return nil, nil, nil

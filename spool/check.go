@@ -2,44 +2,108 @@ package spool
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
-	"syscall"
+	"strings"
+	"time"
 
 	"github.com/bobbinmail/bobbin/spool/commitlog"
 )
 
 // Finding is one thing that check noticed.
 type Finding struct {
+	// Code is the kind of finding, a word that does not change: "slot-empty",
+	// "message-missing". docs/operations.md lists them.
+	Code string
 	// Wrong: mail or state is lost or damaged. Otherwise it is litter or a
 	// delay that will mend itself.
 	Wrong bool
-	// Where names the file or message, Text says what about it and what to do.
+	// Where names the file or message, Text says what about it.
 	Where, Text string
+	// Repair is what repair would do about it; "" if that is nothing, or a
+	// person's business.
+	Repair string
+
+	key string // what it is about, whatever its file is called now
 }
 
 // String is "WHERE: TEXT".
 func (f Finding) String() string { return f.Where + ": " + f.Text }
 
+// lookAgain is how long check waits before it looks a second time. On a spool
+// where others work it may have seen two moments at once.
+const lookAgain = time.Second
+
 // Check reads everything a mailbox has and reports what is wrong. It changes
-// nothing, and may run while others work. The error is for what kept it from
-// looking; damage is a finding.
-func (b *Box) Check(ctx context.Context) ([]Finding, error) {
-	c := &checker{box: b, state: newState(b.spool.Marker.Separator)}
-	if !c.dirs(ctx) {
-		return c.found, nil
+// nothing, and may run while others work: what is wrong was seen twice. The
+// error is for what kept it from looking; damage is a finding.
+func (b *Box) Check(ctx context.Context) ([]Finding, error) { return b.check(ctx, false) }
+
+// CheckContent is Check; it also reads every message whole and compares it
+// with what its name says.
+func (b *Box) CheckContent(ctx context.Context) ([]Finding, error) { return b.check(ctx, true) }
+
+func (b *Box) check(ctx context.Context, content bool) ([]Finding, error) {
+	found, err := b.checkOnce(ctx, content)
+	if err == nil && slices.ContainsFunc(found, isWrong) {
+		if err := b.spool.Host.Sleep(ctx, lookAgain); err != nil {
+			return nil, err
+		}
+		var again []Finding
+		again, err = b.checkOnce(ctx, content)
+		found = confirmed(found, again)
+	}
+	return found, b.wrap(err)
+}
+
+func isWrong(f Finding) bool { return f.Wrong }
+
+// confirmed returns the second list without what is wrong in it alone.
+func confirmed(first, second []Finding) []Finding {
+	return slices.DeleteFunc(second, func(f Finding) bool {
+		same := func(g Finding) bool { return g.Code == f.Code && g.key == f.key }
+		return f.Wrong && !slices.ContainsFunc(first, same)
+	})
+}
+
+func (b *Box) checkOnce(ctx context.Context, content bool) ([]Finding, error) {
+	c := &checker{box: b, state: newState(b.spool.Marker.Separator), readAll: content, twice: map[string]bool{}}
+	if whole, err := c.dirs(ctx); !whole || err != nil {
+		return c.sorted(), err
 	}
 	err := c.log(ctx)
 	if err == nil {
 		err = c.files(ctx)
 	}
-	if err != nil {
-		return c.found, b.wrap(err)
+	if err == nil {
+		err = c.litter(ctx)
 	}
-	sortFindings(c.found)
-	return c.found, nil
+	return c.sorted(), err
+}
+
+// findings collects what a check finds.
+type findings struct{ list []Finding }
+
+// add notes a finding about key; fix is what repair would do.
+func (c *findings) add(f Finding) {
+	if f.key == "" {
+		f.key = f.Where
+	}
+	c.list = append(c.list, f)
+}
+
+func (c *findings) wrong(code, where, format string, args ...any) {
+	c.add(Finding{Code: code, Wrong: true, Where: where, Repair: fixes[code], Text: fmt.Sprintf(format, args...)})
+}
+
+func (c *findings) note(code, where, format string, args ...any) {
+	c.add(Finding{Code: code, Where: where, Repair: fixes[code], Text: fmt.Sprintf(format, args...)})
+}
+
+// sorted returns the findings as sortFindings puts them.
+func (c *findings) sorted() []Finding {
+	sortFindings(c.list)
+	return c.list
 }
 
 // sortFindings puts what is wrong before what is not.
@@ -55,200 +119,61 @@ func sortFindings(found []Finding) {
 	})
 }
 
+// checker is one look at a mailbox.
 type checker struct {
-	box    *Box
-	state  *state
-	broken bool // the log could not be read to its end
-	found  []Finding
+	findings
+	box     *Box
+	readAll bool // messages, too
+	state   *state
+	newLog  bool // there is no log yet
+	broken  bool // the log could not be read to its end
+	now     time.Time
+	twice   map[string]bool // base names with several files
 }
 
-func (c *checker) wrong(where, format string, args ...any) {
-	c.found = append(c.found, Finding{true, where, fmt.Sprintf(format, args...)})
+// fixRenew is what repair does about a log.
+const fixRenew = "begin the log anew with what can be read of it"
+
+// fixes says in words what repair does about findings, by their codes.
+var fixes = map[string]string{
+	"dir-irregular":       "rename it, so that it is out of the way",
+	"dir-missing":         "make the directory",
+	"mailbox-missing":     "make the directory",
+	"expunged-left":       "rename the file as the log wants it",
+	"hold-left":           "rename the file as the log wants it",
+	"hold-dropped":        "remove it",
+	"litter":              "remove it",
+	commitlog.FaultOrphan: "remove it",
+	"message-irregular":   "rename it, so that it is out of the way",
+	"message-missing":     "record that the message is gone, if it is still missing in two complete scans",
+	"message-size":        "give the file a new name and the message a new UID, so that clients fetch it again",
+	"name-twice":          "keep one name and move the other file to bobbin/x if they are equal, else make two messages of them",
 }
 
-func (c *checker) note(where, format string, args ...any) {
-	c.found = append(c.found, Finding{false, where, fmt.Sprintf(format, args...)})
+// faults turns what a log's own check found into findings.
+func (c *findings) faults(list []commitlog.Fault) (broken bool) {
+	for _, f := range list {
+		text := f.Err.Error()
+		switch {
+		case f.Code == commitlog.FaultNewer:
+			c.wrong(f.Code, f.Name, "%s; update bobbin on this host", text)
+		case !f.Litter:
+			c.add(Finding{Code: f.Code, Wrong: true, Where: f.Name, Text: text, Repair: fixRenew})
+		case f.Code == commitlog.FaultHistory:
+			c.note(f.Code, f.Name, "%s; a newer base has replaced it, and only \"bobbin log\" misses it", text)
+		default:
+			c.note(f.Code, f.Name, "%s", text)
+		}
+		broken = broken || !f.Litter
+	}
+	return broken
 }
 
-// dirs looks for directories that are something else, such as a link that
-// somebody planted; nothing behind one is looked at.
-func (c *checker) dirs(ctx context.Context) bool {
-	whole := true
-	for _, d := range mailboxDirs() {
-		i, err := c.box.fs.Stat(ctx, d)
-		if err == nil && !i.Mode.IsDir() || errors.Is(err, syscall.ENOTDIR) {
-			c.wrong(d, "it is not a directory; remove it, the next user makes a new one")
-			whole = false
-		}
-	}
-	return whole
-}
+// logFault tells whether a finding is about the log itself.
+func (f Finding) logFault() bool { return f.Repair == fixRenew }
 
-// log reads every slot, not only as many as the tails make necessary.
-func (c *checker) log(ctx context.Context) error {
-	names := segmentNames{}
-	l := c.box.spool.log(c.box.fs, logDir, machine{
-		apply: func(r *commitlog.Record) error {
-			names.note(r)
-			return c.state.apply(r)
-		},
-		snapshot: func(since uint64) ([]byte, uint64) { return c.state.snapshot(since), since },
-		load: func(text []byte) error {
-			names.list(c.state) // a base may name fewer than the one before it
-			return loadInto(&c.state, text)
-		},
-		named: func() []string { return names.list(c.state) },
-	})
-	faults, err := l.Verify(ctx)
-	if errors.Is(err, fs.ErrNotExist) {
-		c.note(logDir, "there is no log yet; the first reader makes it")
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	for _, f := range faults {
-		if f.Litter {
-			c.note(f.Name, "%v", f.Err)
-			continue
-		}
-		c.broken = true
-		c.wrong(f.Name, "%v; restore this file from a backup: nothing was changed", f.Err)
-	}
-	c.segments(ctx, l)
-	if c.state.deleted != "" {
-		c.note(".", "the folder was deleted; who opens it next moves it to %s/%s", folderTrash, c.state.deleted)
-	}
-	return nil
-}
-
-// files compares the state with what is in new and cur.
-func (c *checker) files(ctx context.Context) error {
-	seen := map[string]string{}
-	// hold before new and cur: files move in this direction.
-	held, err := c.box.fs.ReadDir(ctx, holdDir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	for _, dir := range []string{"new", "cur"} {
-		names, err := c.box.fs.ReadDir(ctx, dir)
-		if errors.Is(err, fs.ErrNotExist) {
-			c.note(dir, "the directory is missing; the next delivery makes it")
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		for _, n := range names {
-			if err := c.file(ctx, dir, n, seen); err != nil {
-				return err
-			}
-		}
-	}
-	for _, n := range held {
-		if err := c.held(ctx, n, seen); err != nil {
-			return err
-		}
-	}
-	if c.broken {
-		return nil // what is not in new or cur may be in the part that cannot be read
-	}
-	for _, m := range c.state.msgs {
-		if seen[m.Name] != "" {
-			continue
-		}
-		if there, err := c.box.holds(ctx, m.Name); err != nil {
-			return err
-		} else if !there {
-			c.wrong(m.Name, "the file of UID %d is missing", m.UID)
-		}
-	}
-	return nil
-}
-
-// held looks at one file in hold, after those in new and cur.
-func (c *checker) held(ctx context.Context, name string, seen map[string]string) error {
-	where := holdDir + "/" + name
-	_, dead := c.state.tombs[name]
-	switch {
-	case seen[name] != "": // moved on since, or a second file that does no harm
-	case c.state.dropped[name] != 0:
-		c.note(where, "it will not become a message and is cleared away later")
-	case dead:
-		return c.file(ctx, holdDir, name, seen)
-	case c.state.named(name) != nil:
-		c.note(where, "its message is not shown in cur yet")
-		return c.file(ctx, holdDir, name, seen)
-	default:
-		c.note(where, "a message under way, or what broken work left; it is cleared away after 36 hours")
-	}
-	return nil
-}
-
-func (c *checker) file(ctx context.Context, dir, name string, seen map[string]string) error {
-	where := dir + "/" + name
-	base, _, ok := splitName(name)
-	if !ok {
-		return nil
-	}
-	i, err := c.box.fs.Stat(ctx, where)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil // moved on while we looked
-	case err != nil:
-		return err
-	case !i.Mode.IsRegular() && c.state.named(base) != nil:
-		seen[base] = where
-		c.wrong(where, "the file of UID %d has become something else", c.state.named(base).UID)
-		return nil
-	case !i.Mode.IsRegular():
-		c.note(where, "it is not a regular file and is ignored")
-		return nil
-	}
-	if first := seen[base]; first != "" {
-		c.note(where, "the same message as %s", first)
-	}
-	seen[base] = where
-	m := c.state.named(base)
-	if m == nil {
-		if _, dead := c.state.tombs[base]; dead {
-			c.note(where, "the message is expunged; its file has not been moved away yet")
-		}
-		return nil
-	}
-	if i.Size != m.Size {
-		c.wrong(where, "UID %d has %d bytes and was stored with %d", m.UID, i.Size, m.Size)
-	}
-	return nil
-}
-
-// CheckAccounts is Check for the accounts' log. A mail root has none.
-func (s *Spool) CheckAccounts(ctx context.Context) ([]Finding, error) {
-	if s.owner != "" {
-		return nil, nil
-	}
-	a := &Accounts{spool: s, hash: map[string]string{}}
-	l := s.log(s.Host.Share, accountsDir, a.machine())
-	faults, err := l.Verify(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("accounts: %w", err)
-	}
-	var out []Finding
-	for _, dir := range []string{usersDir, trashDir} {
-		i, err := s.Host.Share.Stat(ctx, dir)
-		if err == nil && !i.Mode.IsDir() {
-			out = append(out, Finding{true, dir, "it is not a directory"})
-		}
-	}
-	for _, f := range faults {
-		out = append(out, Finding{!f.Litter, f.Name, f.Err.Error()})
-	}
-	for _, name := range a.Names() {
-		if _, err := s.Host.Share.Stat(ctx, usersDir+"/"+name); errors.Is(err, fs.ErrNotExist) {
-			out = append(out, Finding{true, usersDir + "/" + name, "the mailbox of an account is missing"})
-		} else if err != nil {
-			return out, err
-		}
-	}
-	return out, nil
+// base is a message file's name without the directory and flags.
+func baseOf(where string) string {
+	base, _, _ := splitName(where[strings.LastIndexByte(where, '/')+1:])
+	return base
 }

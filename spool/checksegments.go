@@ -31,7 +31,7 @@ func (c *checker) segments(ctx context.Context, l *commitlog.Log) {
 	for _, g := range c.state.liveSegments() {
 		_, err := readSegment(ctx, l.OpenAttached, g, Structure)
 		if err != nil && unusable(err) {
-			c.note(logDir+"/s/"+g.name, "%v; summaries of %d messages are made again when they are asked for", err, g.live)
+			c.note("segment", logDir+"/s/"+g.name, "%v; summaries of %d messages are made again when they are asked for", err, g.live)
 		}
 	}
 }

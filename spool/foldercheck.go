@@ -6,6 +6,8 @@ import (
 	"path"
 	"slices"
 	"syscall"
+
+	"github.com/bobbinmail/bobbin/spool/commitlog"
 )
 
 // CheckUser is Box.Check for all folders of a user and for the user's own log.
@@ -35,57 +37,118 @@ func (h home) check(ctx context.Context) (found []Finding, folders int, err erro
 		return nil, 0, err
 	}
 	defer r.Close()
+	var user *UserState
+	folders, user, err = h.each(ctx, root{h, r}, func(dir string, b *Box) error {
+		f, err := b.Check(ctx)
+		if err != nil && ctx.Err() != nil {
+			return err
+		}
+		if err != nil {
+			f = append(f, Finding{Code: "unreadable", Wrong: true, Where: ".", Text: "it cannot be checked: " + err.Error()})
+		}
+		for _, f := range f {
+			f.Where = path.Join(dir, f.Where)
+			found = append(found, f)
+		}
+		return nil
+	})
+	if err == nil && user != nil {
+		var faults []commitlog.Fault
+		if faults, err = h.spool.log(r, userLogDir, user.machine()).Verify(ctx); missing(err) {
+			err = nil
+		}
+		c := findings{list: found}
+		c.faults(faults)
+		found = c.list
+	}
+	sortFindings(found)
+	return found, folders, err
+}
+
+// each calls f for all folders below a mail root, and returns the user's own
+// state if there is a log of it.
+func (h home) each(ctx context.Context, r root, f func(dir string, b *Box) error) (folders int, user *UserState, err error) {
 	all, err := r.ReadDir(ctx, ".")
 	if err != nil {
-		return nil, 0, err
+		return 0, nil, err
 	}
 	dirs := folderDirs(all)
 	if !h.public || slices.Contains(all, "cur") {
 		dirs = append([]string{"."}, dirs...)
 	}
 	for _, d := range dirs {
-		f, is, err := root{h, r}.check(ctx, d)
-		if err != nil && ctx.Err() != nil {
-			return found, folders, err
+		is, err := r.check(ctx, d, f)
+		if err != nil {
+			return folders, nil, err
 		}
 		if is {
 			folders++
 		}
-		if err != nil {
-			f = append(f, Finding{Wrong: true, Where: ".", Text: "it cannot be checked: " + err.Error()})
-		}
-		for i := range f {
-			f[i].Where = path.Join(d, f[i].Where)
-		}
-		found = append(found, f...)
 	}
 	if slices.Contains(all, userLogDir) {
-		u := &UserState{home: h, state: newUserState()}
-		faults, err := h.spool.log(r, userLogDir, u.machine()).Verify(ctx)
-		if err != nil && !missing(err) {
-			return found, folders, err
-		}
-		for _, f := range faults {
-			found = append(found, Finding{!f.Litter, f.Name, f.Err.Error()})
-		}
+		user = &UserState{home: h, state: newUserState()}
 	}
-	sortFindings(found)
-	return found, folders, nil
+	return folders, user, nil
 }
 
-// check checks one folder; what has no cur is none.
-func (r root) check(ctx context.Context, dir string) (found []Finding, is bool, err error) {
+// check calls f for one folder; what has no cur is none.
+func (r root) check(ctx context.Context, dir string, do func(dir string, b *Box) error) (is bool, err error) {
 	f, err := r.Sub(ctx, dir)
 	if missing(err) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ELOOP) {
-		return nil, false, nil
+		return false, nil
 	}
 	if err != nil {
-		return nil, true, err
+		return true, err
 	}
 	defer f.Close()
 	if i, err := f.Stat(ctx, "cur"); dir != "." && (missing(err) || err == nil && !i.Mode.IsDir()) {
-		return nil, false, nil
+		return false, nil
 	}
-	found, err = r.at(f, dir, r.spool.coder().nameOf(dir)).Check(ctx)
-	return found, true, err
+	return true, do(dir, r.at(f, dir, r.spool.coder().nameOf(dir)))
+}
+
+// RepairUser is Box.Repair for all folders of a user and for the user's own
+// log. It goes on with the other folders when one cannot be repaired.
+func (s *Spool) RepairUser(ctx context.Context, user string, o RepairOptions) error {
+	h, err := s.home(user)
+	if err != nil {
+		return err
+	}
+	return h.repair(ctx, o)
+}
+
+// RepairPublic is RepairUser for the shared folders.
+func (s *Spool) RepairPublic(ctx context.Context, o RepairOptions) error {
+	if s.owner != "" {
+		return nil
+	}
+	return home{spool: s, dir: publicDir, user: publicName, public: true}.repair(ctx, o)
+}
+
+func (h home) repair(ctx context.Context, o RepairOptions) error {
+	r, err := h.open(ctx)
+	if h.public && errors.Is(err, ErrNoFolder) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	var errs []error
+	_, user, err := h.each(ctx, root{h, r}, func(dir string, b *Box) error {
+		here := o
+		here.Say = func(r Repaired) {
+			r.Where = path.Join(dir, r.Where)
+			if o.Say != nil {
+				o.Say(r)
+			}
+		}
+		errs = append(errs, b.Repair(ctx, here))
+		return ctx.Err()
+	})
+	if err == nil && user != nil {
+		lr := &repairer{options: o}
+		err = lr.bareLog(ctx, logAt{h.spool, r, userLogDir}, user.machine)
+	}
+	return several(append(errs, err))
 }

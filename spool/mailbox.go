@@ -23,11 +23,12 @@ type Mailbox struct {
 	log    *commitlog.Log
 	reader *UserState // of a shared folder; nil for others
 
-	mu     sync.RWMutex // guards what follows; never held across a call to the share
-	state  *state
-	draft  draft
-	owed   backlog // changes committed here that the files do not show yet
-	behind backlog // what else the files did not show when they were listed
+	mu       sync.RWMutex // guards what follows; never held across a call to the share
+	state    *state
+	validity uint32 // UIDVALIDITY as it was first loaded
+	draft    draft
+	owed     backlog // changes committed here that the files do not show yet
+	behind   backlog // what else the files did not show when they were listed
 
 	projecting *locking.Sem  // held while what follows is used
 	nextSweep  time.Duration // Boot before which bobbin/x is not swept again
@@ -44,6 +45,7 @@ type Mailbox struct {
 	watchCur netfs.Watch
 	nextCur  time.Duration            // Boot before which cur is not listed again
 	absent   map[uint32]time.Duration // missing in a complete scan; Boot of the first
+	twins    map[string]twins         // by base name, with several files in the last complete scan
 }
 
 // draft is what the record under construction has taken already.
@@ -152,7 +154,9 @@ func (m *Mailbox) genesis(ctx context.Context) error {
 func (m *Mailbox) apply(r *commitlog.Record) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.state.apply(r)
+	err := m.state.apply(r)
+	m.validity = m.state.uidValidity
+	return err
 }
 
 func (m *Mailbox) snapshot(since uint64) ([]byte, uint64) {
@@ -164,7 +168,14 @@ func (m *Mailbox) snapshot(since uint64) ([]byte, uint64) {
 func (m *Mailbox) load(text []byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return loadInto(&m.state, text)
+	err := loadInto(&m.state, text)
+	if now := m.state.uidValidity; err == nil && now != 0 {
+		if m.validity != 0 && m.validity != now {
+			return fmt.Errorf("UIDVALIDITY is %d and was %d: %w", now, m.validity, commitlog.ErrWentBack)
+		}
+		m.validity = now
+	}
+	return err
 }
 
 func (m *Mailbox) named() []string {

@@ -212,6 +212,21 @@ func merge(ours, foreign string) string {
 }
 
 func (m *Mailbox) projectExpunge(ctx context.Context, name string, insist bool) error {
+	m.mu.RLock()
+	_, dead := m.state.tombs[name]
+	several := slices.Clone(m.state.odd[name])
+	m.mu.RUnlock()
+	for len(several) > 1 && dead {
+		p := several[len(several)-1]
+		several = several[:len(several)-1]
+		err := netfs.Move(ctx, m.box.spool.Host, m.box.fs, p.name(), goneDir+"/"+name)
+		if err != nil && !errors.Is(err, netfs.ErrVanished) {
+			return err
+		}
+		m.mu.Lock()
+		m.state.setPlace(name, several[0])
+		m.mu.Unlock()
+	}
 	return m.moveFile(ctx, insist, func(s *state) (string, func(string) string) {
 		if _, dead := s.tombs[name]; !dead {
 			return "", nil
@@ -229,7 +244,7 @@ func (m *Mailbox) moveFile(ctx context.Context, insist bool, plan func(*state) (
 		base, target := plan(m.state)
 		p, ok := m.state.place(base)
 		m.mu.RUnlock()
-		if base == "" || p.twice {
+		if base == "" || p.twice && ok {
 			return nil
 		}
 		if ok {

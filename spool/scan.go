@@ -42,6 +42,9 @@ func (m *Mailbox) scanLocked(ctx context.Context) error {
 	if err == nil && len(lists) > 0 {
 		err = m.compare(ctx, lists)
 	}
+	if err == nil && (len(lists) > 0 && m.placesTwice() != nil || len(m.twins) > 0) {
+		err = m.seeTwins(ctx)
+	}
 	if err != nil {
 		// What was listed has not been dealt with.
 		m.watchNew.Reset()
@@ -265,7 +268,7 @@ func (m *Mailbox) foreignFlags() []foreignFlag {
 	defer m.mu.RUnlock()
 	var out []foreignFlag
 	m.state.eachPlace(func(_ string, at sighting) {
-		// Of two names for one message neither is believed.
+		// Of two names for one message neither is believed before seeTwins.
 		if at.msg != nil && at.tells && !at.twice && at.msg.foreign(at.flags) {
 			out = append(out, foreignFlag{at.msg.UID, at.flags})
 		}

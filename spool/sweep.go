@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 	"time"
 
 	"github.com/bobbinmail/bobbin/netfs"
@@ -33,6 +34,11 @@ func (m *Mailbox) sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	keep, err := m.needed(ctx, names)
+	if err != nil {
+		return err
+	}
+	names = slices.DeleteFunc(names, func(n string) bool { return keep[n] })
 	return m.removeAged(ctx, aged{goneDir, names, dir.Mtime, keepGone})
 }
 

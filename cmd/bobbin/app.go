@@ -77,6 +77,7 @@ func (a *app) commands() []*cli.Command {
 		a.watchCommand(),
 		a.logCommand(),
 		a.checkCommand(),
+		a.repairCommand(),
 		a.upgradeCommand(),
 		a.demoHostCommand(),
 		a.completionCommand(),

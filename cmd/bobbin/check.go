@@ -15,93 +15,130 @@ func (a *app) checkCommand() *cli.Command {
 		Examples: []example{
 			{"Check the whole spool.", "bobbin check --spool /mnt/mail/spool"},
 			{"Check one user's folders.", "bobbin check --user alice"},
+			{"Read the messages of one folder, too.", "bobbin check --user alice --folder INBOX --content"},
 		},
-		SeeAlso: []string{"bobbin-log(1)"},
+		SeeAlso: []string{"bobbin-repair(1)", "bobbin-log(1)"},
 	}, &cli.Command{
 		Name:  "check",
 		Usage: "look for damage in the spool",
-		Description: "Reads all slots and payloads of the accounts and of all folders of every user, the shared ones and each user's own log, or of what --user and --folder name, and " +
-			"compares them with the message files. It changes nothing and may run while others work. " +
-			"Damage ends it with exit code 1; what crashes left and nobody refers to is only mentioned.",
-		Flags:  []cli.Flag{spoolFlag(), userFlag(), folderFlag(), jsonFlag()},
+		Description: "Reads all that the spool holds beside the messages, of the accounts, of all folders of every user, the shared ones and each user's own log, or of what --user and --folder name: " +
+			"slots, payloads, bases, and the names and sizes of the message files, which are compared with the log. " +
+			"It changes nothing and may run while others work: what is wrong was seen twice. " +
+			"Damage ends it with exit code 1; what crashes left and what is still under way is only mentioned. " +
+			"docs/operations.md explains the codes in brackets.",
+		Flags: []cli.Flag{
+			spoolFlag(), userFlag(), folderFlag(), jsonFlag(),
+			&cli.BoolFlag{Name: "content", Usage: "read every message of the folder that --folder names, too"},
+		},
 		Action: a.check,
 	})
 }
 
+// checkLine is a finding as --json prints it.
 type checkLine struct {
-	User  string `json:"user"`
-	Wrong bool   `json:"wrong"`
-	Where string `json:"where"`
-	Text  string `json:"text"`
+	User   string `json:"user"`
+	Code   string `json:"code"`
+	Wrong  bool   `json:"wrong"`
+	Where  string `json:"where"`
+	Text   string `json:"text"`
+	Repair string `json:"repair,omitempty"`
+	Error  string `json:"error,omitempty"`
+}
+
+func newLine(user string, f spool.Finding) checkLine {
+	return checkLine{User: user, Code: f.Code, Wrong: f.Wrong, Where: f.Where, Text: f.Text, Repair: f.Repair}
+}
+
+// String is the line for people: the place as one finds it in a listing, the
+// code in brackets, and what about it.
+func (l checkLine) String() string {
+	where := l.Where
+	if l.User != "" {
+		where = l.User + "/" + where
+	}
+	return fmt.Sprintf("%s: [%s] %s", printable(where), printable(l.Code), printable(l.Text))
 }
 
 func (a *app) check(c *cli.Context) error {
 	if err := wantArgs(c, 0, 0); err != nil {
 		return err
 	}
+	if c.Bool("content") && !c.IsSet("folder") {
+		return usageErrorf("flag --content: name a folder with --folder")
+	}
 	s, err := a.openSpool(c)
 	if err != nil {
 		return err
 	}
-	var users []string
-	lines := []checkLine{}
-	add := func(user string, found []spool.Finding) {
-		for _, f := range found {
-			lines = append(lines, checkLine{user, f.Wrong, f.Where, f.Text})
-		}
+	lines, mailboxes, err := a.findings(c, s, c.Bool("content"))
+	if err != nil {
+		return err
 	}
-	if c.IsSet("user") {
-		users = []string{c.String("user")}
-	} else {
-		found, err := s.CheckAccounts(c.Context)
-		if err != nil && c.Context.Err() != nil {
-			return err
-		}
-		if err != nil {
-			found = append(found, spool.Finding{Wrong: true, Where: "accounts", Text: "they cannot be checked: " + err.Error()})
-		}
-		add("", found)
-		if users, err = s.Users(c.Context); err != nil {
-			return err
-		}
-	}
-	checked := 0
-	for _, u := range users {
-		found, folders, err := checkBox(c, s, u)
-		if errors.Is(err, spool.ErrNoFolder) && !c.IsSet("user") {
-			continue // not everybody has it
-		}
-		checked += folders
-		add(u, found)
-		if err != nil && (c.IsSet("user") || c.Context.Err() != nil) {
-			return err
-		}
-		if err != nil {
-			add(u, []spool.Finding{{Wrong: true, Where: c.String("folder"), Text: "it cannot be checked: " + err.Error()}})
-		}
-	}
-	if !c.IsSet("user") && !c.IsSet("folder") {
-		found, folders, err := s.CheckPublic(c.Context)
-		if err != nil {
-			return err
-		}
-		checked += folders
-		add("public", found)
-	}
-	return a.printFindings(c, lines, checked)
+	return a.printFindings(c, lines, mailboxes)
 }
 
-// checkBox checks the folder that --folder names, or all of a user's.
-func checkBox(c *cli.Context, s *spool.Spool, user string) (found []spool.Finding, folders int, err error) {
-	if !c.IsSet("folder") {
-		return s.CheckUser(c.Context, user)
+// findings checks what the flags name.
+func (a *app) findings(c *cli.Context, s *spool.Spool, content bool) (lines []checkLine, mailboxes int, err error) {
+	lines = []checkLine{}
+	if !c.IsSet("user") {
+		found, err := s.CheckAccounts(c.Context)
+		if err != nil && c.Context.Err() != nil {
+			return nil, 0, err
+		}
+		if err != nil {
+			found = append(found, spool.Finding{Code: "unreadable", Wrong: true, Where: "accounts", Text: "they cannot be checked: " + err.Error()})
+		}
+		for _, f := range found {
+			lines = append(lines, newLine("", f))
+		}
 	}
-	b, err := s.Box(c.Context, user, c.String("folder"))
-	if err != nil {
-		return nil, 0, err
+	add := func(user string, found []spool.Finding, folders int, err error) error {
+		mailboxes += folders
+		for _, f := range found {
+			lines = append(lines, newLine(user, f))
+		}
+		if err != nil && !c.IsSet("user") && c.Context.Err() == nil {
+			lines = append(lines, newLine(user, spool.Finding{Code: "unreadable", Wrong: true, Where: ".", Text: "it cannot be checked: " + err.Error()}))
+			err = nil
+		}
+		return err
 	}
-	found, err = b.Check(c.Context)
-	return found, 1, errors.Join(err, b.Close())
+	err = eachUser(c, s, func(user string) error {
+		if !c.IsSet("folder") {
+			found, folders, err := s.CheckUser(c.Context, user)
+			return add(user, found, folders, err)
+		}
+		b, err := s.Box(c.Context, user, c.String("folder"))
+		if err != nil {
+			return err
+		}
+		check := b.Check
+		if content {
+			check = b.CheckContent
+		}
+		found, err := check(c.Context)
+		return add(user, found, 1, errors.Join(err, b.Close()))
+	})
+	if err == nil && !c.IsSet("user") && !c.IsSet("folder") {
+		found, folders, perr := s.CheckPublic(c.Context)
+		err = add("public", found, folders, perr)
+	}
+	return lines, mailboxes, err
+}
+
+// eachUser calls f for the user that --user names, or for all of them; then
+// one who has no folder of the name that --folder gives is passed over.
+func eachUser(c *cli.Context, s *spool.Spool, f func(user string) error) error {
+	if c.IsSet("user") {
+		return f(c.String("user"))
+	}
+	users, err := s.Users(c.Context)
+	for i := 0; err == nil && i < len(users); i++ {
+		if err = f(users[i]); errors.Is(err, spool.ErrNoFolder) {
+			err = nil
+		}
+	}
+	return err
 }
 
 func (a *app) printFindings(c *cli.Context, lines []checkLine, mailboxes int) error {
@@ -115,11 +152,7 @@ func (a *app) printFindings(c *cli.Context, lines []checkLine, mailboxes int) er
 		if c.Bool("json") {
 			continue
 		}
-		where := l.Where
-		if l.User != "" {
-			where = l.User + "/" + where
-		}
-		if _, err := fmt.Fprintf(a.out, "%s: %s: %s\n", kind, printable(where), printable(l.Text)); err != nil {
+		if _, err := fmt.Fprintf(a.out, "%s: %s\n", kind, l); err != nil {
 			return err
 		}
 	}

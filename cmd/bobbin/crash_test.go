@@ -344,6 +344,15 @@ var crashTests = []crashTest{
 	{name: "log", setup: makeMail, words: []string{"log"}, again: []int{0}},
 	{name: "check", setup: makeMail, words: []string{"check"}, again: []int{0}},
 	{
+		name: "repair after a restore", setup: makeMail, words: []string{"repair", "--restored"}, again: []int{0},
+		verify: func(t *testing.T, h *netfs.Host, _ outcome) {
+			bobbin(t, h, "", "repair") // a first one that was broken off is completed
+			if n := mailCount(t, h, "alice"); n != 3 {
+				t.Errorf("alice has %d messages, want 3", n)
+			}
+		},
+	},
+	{
 		name: "first reader", setup: func(t *testing.T, h *netfs.Host) {
 			makeSpool(t, h)
 			for range 6 { // a payload

@@ -84,7 +84,7 @@ func (l *Log) commit(ctx context.Context, batch []*request) {
 	ctx = context.WithoutCancel(ctx)
 	var d draft
 	token, err := l.Host.Token()
-	fresh := false
+	fresh, doubt := false, false
 	if l.dead != nil {
 		err = l.dead
 	}
@@ -110,12 +110,17 @@ func (l *Log) commit(ctx context.Context, batch []*request) {
 		var won bool
 		won, err = l.try(ctx, token, ops, &d)
 		if errors.Is(err, errCollected) {
+			// What was put there does not count, unless repair finds a use for it.
+			doubt = true
 			won, err = l.lookBack(ctx, token)
 		}
 		if won {
 			d = draft{}
 			break
 		}
+	}
+	if doubt && err != nil && !errors.Is(err, netfs.ErrUncertain) {
+		err = fmt.Errorf("%w: %w", netfs.ErrUncertain, err)
 	}
 	if !errors.Is(err, netfs.ErrUncertain) {
 		l.discard(ctx, &d)
@@ -194,7 +199,8 @@ func (l *Log) yield(ctx context.Context, seq uint64, text string) error {
 	l.conflicts.Add(1)
 	recs, err := parseSlot(seq, text)
 	if err != nil {
-		return fmt.Errorf("slot %s: %w", l.slot(seq), err)
+		// It may be our own, damaged since, and stand in somebody's tail.
+		return fmt.Errorf("slot %s: %w: %w", l.slot(seq), netfs.ErrUncertain, err)
 	}
 	full, err := l.expand(ctx, recs[0])
 	if cerr := l.confirm(ctx); cerr != nil {

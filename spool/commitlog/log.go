@@ -153,8 +153,16 @@ func (l *Log) refresh(ctx context.Context) (bool, error) {
 	if l.doubt != nil {
 		return l.refreshAnew(ctx)
 	}
-	before := l.at.seq
+	before, fresh := l.at.seq, l.gen == nil
 	err := l.follow(ctx)
+	for try := 0; fresh && try < loadTries && errors.Is(err, endedError{}); try++ {
+		// The listing may be older than the repair.
+		if serr := l.Host.Sleep(ctx, 20*time.Millisecond<<try); serr != nil {
+			break
+		}
+		l.dead, l.gen = nil, nil
+		err = l.follow(ctx)
+	}
 	if errors.Is(err, errCollected) {
 		return l.refreshAnew(ctx)
 	}
@@ -256,7 +264,7 @@ func (l *Log) gather(ctx context.Context) (recs []read1, err error) {
 		return nil
 	}
 	next := func() uint64 { return l.at.seq + 1 + uint64(len(recs)) }
-	for n := 0; len(recs) == 0 || !recs[len(recs)-1].stored.rotates(); n++ {
+	for n := 0; len(recs) == 0 || !recs[len(recs)-1].stored.ends(); n++ {
 		if l.at.line == "" && n == 0 || n == stride {
 			back, err := l.leap(ctx, next())
 			if err == nil {
@@ -296,12 +304,19 @@ func (l *Log) readSlot(ctx context.Context, name string, seq uint64) ([]*Record,
 		}
 		return nil, err
 	}
+	if text == "" {
+		return nil, fmt.Errorf("slot %s: %w", name, errEmptySlot)
+	}
 	recs, err := parseSlot(seq, text)
 	if err != nil {
 		return nil, fmt.Errorf("slot %s: %w", name, err)
 	}
 	return recs, nil
 }
+
+// errEmptySlot is what a power failure leaves on some file systems of a slot
+// that nobody was told of (btrfs).
+var errEmptySlot = fmt.Errorf("%w: it is empty", ErrCorrupt)
 
 // leap asks a listing for the newest slot and reads back from it by tails as
 // far as from. The listing is a hint: what it misses is found by reading on.
@@ -327,8 +342,16 @@ func (l *Log) leap(ctx context.Context, from uint64) ([]*Record, error) {
 		}
 		seq -= uint64(len(recs))
 	}
+	if len(back) == 0 {
+		return nil, nil
+	}
+	// A tail may bring back records whose slots repair found damaged.
+	closed, err := l.closed(ctx, l.gen)
+	if closed {
+		err = fmt.Errorf("%s: %w", l.genDir(l.gen), endedError{})
+	}
 	slices.Reverse(back)
-	return back, nil
+	return back, err
 }
 
 // readListed reads a slot that must exist.
@@ -418,6 +441,10 @@ func (l *Log) apply(r read1) error {
 
 func (l *Log) advance(r read1) error {
 	rec := r.stored
+	if rec.voids() {
+		l.dead = fmt.Errorf("%s: %w", l.Dir, endedError{})
+		return l.dead
+	}
 	rot, rotates, err := rotationOf(rec)
 	if err == nil && (!rotates || l.Load == nil) {
 		err = l.Apply(r.full)

@@ -27,6 +27,8 @@ const (
 	// keepSlots is how long slots are kept that no reader needs any more. No
 	// request may arrive later than this after its caller stopped waiting.
 	keepSlots = 24 * time.Hour
+	// slotsMax is more than any generation has.
+	slotsMax = 1 << 16
 	// inlineMax is how many bytes of text a base has before they become a part.
 	inlineMax = 64 << 10
 	// mergeRatio is how many times larger than what comes after it a part must
@@ -217,20 +219,24 @@ func (l *Log) collect(ctx context.Context) error {
 		if g.first == 0 || i+2 >= len(gens) || gens[i+2].first > l.gen.first {
 			continue
 		}
-		if ripe, err := l.ripe(ctx, g, gens[i+1].first); err != nil || !ripe {
+		last, when, err := l.lastOf(ctx, g, gens[i+1])
+		if err != nil {
 			return err
 		}
-		if err := l.clear(ctx, g, gens[i+1].first); err != nil {
+		if ripe, err := l.ripe(ctx, g, when); err != nil || !ripe {
+			return err
+		}
+		if err := l.clear(ctx, g, last); err != nil {
 			return err
 		}
 	}
 	return l.sweep(ctx, gens)
 }
 
-// ripe tells whether the generation g ended, with the rotation last, long
+// ripe tells whether the generation g ended, with the slot called last, long
 // before the newest one did, by the times that the server gave.
-func (l *Log) ripe(ctx context.Context, g *generation, last uint64) (bool, error) {
-	then, err := l.FS.Stat(ctx, l.slotIn(g, last))
+func (l *Log) ripe(ctx context.Context, g *generation, last string) (bool, error) {
+	then, err := l.FS.Stat(ctx, last)
 	if errors.Is(err, fs.ErrNotExist) {
 		// Somebody has begun, or a late request made the directory again.
 		_, err = l.FS.Stat(ctx, path.Join(l.Dir, "s", g.name()))
@@ -258,7 +264,9 @@ func (l *Log) clear(ctx context.Context, g *generation, last uint64) error {
 	if err := netfs.Unlink(ctx, l.Host, l.FS, path.Join(l.Dir, "s", g.name())); err != nil {
 		return err
 	}
-	for seq := g.first + 1; seq <= last; seq++ {
+	// A generation that repair ended, of which all but the directory is gone, is
+	// followed by a number far ahead.
+	for seq := g.first + 1; seq <= min(last, g.first+slotsMax); seq++ {
 		if err := l.Way.Remove(ctx, l.Host, l.FS, l.slotIn(g, seq)); err != nil {
 			return err
 		}

@@ -66,6 +66,7 @@ type told struct {
 	t              *testing.T
 	tuning         commitlog.Tuning
 	way            netfs.Way
+	forgetful      bool // the log loses records
 }
 
 // saw checks that all see one history.

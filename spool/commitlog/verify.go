@@ -15,11 +15,30 @@ import (
 type Fault struct {
 	// Name is the file below the tree of the log.
 	Name string
-	// Litter: a crash left it and nothing refers to it.
+	// Code is one of the words below.
+	Code string
+	// Litter: a crash left it and nothing refers to it, or it is history that
+	// no reader needs.
 	Litter bool
 	// Err says what is wrong.
 	Err error
 }
+
+// The codes of faults.
+const (
+	FaultSlotEmpty   = "slot-empty"   // a power failure left a slot without content
+	FaultSlotDamaged = "slot-damaged" // a slot holds no record
+	FaultSlotMissing = "slot-missing" // later slots exist
+	FaultForked      = "slot-forked"  // it does not follow the record before
+	FaultPayload     = "payload"      // a record's payload is missing or damaged
+	FaultBase        = "base"         // a base or part is missing or damaged
+	FaultNewer       = "newer"        // written by a newer version
+	FaultUnfinished  = "repair-unfinished"
+	FaultHistory     = "history" // in a generation that a base has replaced
+	FaultOrphan      = "orphan"  // no record and no base refers to it
+	FaultTemporary   = "slot-temporary"
+	FaultStray       = "stray" // no name that the log gives
+)
 
 // Verify reads the slots, payloads, bases and parts of the generations that
 // count one by one, applies the records as far as the chain is whole, and
@@ -42,15 +61,23 @@ func (l *Log) Verify(ctx context.Context) ([]Fault, error) {
 
 type verifier struct {
 	*Log
-	faults []Fault
-	gens   []*generation
-	used   map[string]bool // names below p/ and s/ that something refers to
-	broken bool            // the chain cannot be followed to its end
+	faults  []Fault
+	gens    []*generation
+	used    map[string]bool // names below p/ and s/ that something refers to
+	broken  bool            // the chain cannot be followed to its end
+	partial bool            // likewise, before the newest base
 }
 
-func (v *verifier) fault(name string, litter bool, err error) {
-	v.faults = append(v.faults, Fault{name, litter, err})
-	v.broken = v.broken || !litter
+func (v *verifier) litter(code, name, text string) {
+	v.faults = append(v.faults, Fault{name, code, true, errors.New(text)})
+}
+
+func (v *verifier) wrong(code, name string, err error) {
+	if errors.Is(err, ErrNewer) {
+		code = FaultNewer
+	}
+	v.faults = append(v.faults, Fault{name, code, false, err})
+	v.broken = true
 }
 
 // damaged tells errors that speak of a file from those that keep us from
@@ -70,37 +97,59 @@ func (v *verifier) run(ctx context.Context) error {
 	if v.gens = parseGenerations(names); len(v.gens) == 0 {
 		return &fs.PathError{Op: "read", Path: path.Join(v.Dir, firstDir), Err: fs.ErrNotExist}
 	}
-	if ok, err := v.begin(ctx); !ok || err != nil {
-		return err
-	}
-	for {
-		more, err := v.generation(ctx)
-		if err != nil {
+	for i := max(0, len(v.gens)-2); i < len(v.gens); i++ {
+		if err := v.chain(ctx, v.gens[i]); err != nil {
 			return err
 		}
-		if !more {
+		newest := v.gens[len(v.gens)-1]
+		if v.gen != nil && v.gen.first >= newest.first {
 			break
+		}
+		if i < len(v.gens)-1 {
+			v.forgive()
 		}
 	}
 	return v.orphans(ctx)
 }
 
-// begin starts where the last generation but one begins, or as near to it as
-// there is a base.
-func (v *verifier) begin(ctx context.Context) (bool, error) {
-	for i := max(0, len(v.gens)-2); i < len(v.gens); i++ {
-		g := v.gens[i]
-		err := v.start(ctx, g)
-		if err == nil {
-			v.refers(g)
-			return true, nil
-		}
-		if !damaged(err) {
-			return false, err
-		}
-		v.fault(path.Join(v.Dir, "s", g.name()), false, err)
+// forgive turns what was found so far into history: a newer base has
+// replaced it.
+func (v *verifier) forgive() {
+	for i := range v.faults {
+		v.faults[i].Litter, v.faults[i].Code = true, FaultHistory
 	}
-	return false, nil
+	v.partial = v.partial || v.broken
+	v.broken = false
+}
+
+// chain reads the generation g and those that follow from it.
+func (v *verifier) chain(ctx context.Context, g *generation) error {
+	if e, ended, err := v.ending(ctx, g); err != nil && !damaged(err) {
+		return err
+	} else if err != nil {
+		v.wrong(FaultSlotDamaged, v.endOf(g), err)
+	} else if newest := v.gens[len(v.gens)-1]; ended && g != newest {
+		return nil // repaired: the next begins with what was left
+	} else if ended {
+		if v.outdated(ctx) {
+			return errCollected
+		}
+		v.wrong(FaultUnfinished, v.genDir(e.generation()), fmt.Errorf("a repair was broken off before it made this directory: %w", fs.ErrNotExist))
+		return nil
+	}
+	err := v.start(ctx, g)
+	if err != nil && damaged(err) {
+		if v.outdated(ctx) {
+			return errCollected
+		}
+		v.wrong(FaultBase, path.Join(v.Dir, "s", g.name()), err)
+		return nil
+	}
+	v.refers(g)
+	for more := true; more && err == nil; {
+		more, err = v.generation(ctx)
+	}
+	return err
 }
 
 func (v *verifier) refers(g *generation) {
@@ -119,6 +168,13 @@ const maxMissing = 1000
 // another follows.
 func (v *verifier) generation(ctx context.Context) (bool, error) {
 	dir := v.genDir(v.gen)
+	if closed, err := v.closed(ctx, v.gen); err != nil {
+		return false, err
+	} else if closed && v.outdated(ctx) {
+		return false, errCollected
+	} else if closed {
+		v.wrong(FaultUnfinished, v.closedOf(v.gen), errors.New("a repair closed this generation and did not begin another one"))
+	}
 	names, err := v.FS.ReadDir(ctx, dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, v.confirm(ctx)
@@ -129,11 +185,11 @@ func (v *verifier) generation(ctx context.Context) (bool, error) {
 	for _, n := range names {
 		_, ok := parseSeq(n)
 		switch name := path.Join(dir, n); {
-		case ok:
+		case ok, n == endName, n == closedName:
 		case netfs.Temporary(n):
-			v.fault(name, true, errors.New("a slot that is being made, or was given up; it is ignored"))
+			v.litter(FaultTemporary, name, "a slot that is being made, or was given up; it is ignored")
 		default:
-			v.fault(name, true, errors.New("no slot's name; it is ignored"))
+			v.litter(FaultStray, name, "no slot's name; it is ignored")
 		}
 	}
 	newest, missing := newestOf(names), 0
@@ -144,8 +200,14 @@ func (v *verifier) generation(ctx context.Context) (bool, error) {
 			return false, err
 		case errors.Is(err, fs.ErrNotExist) && seq > newest:
 			return false, nil
+		case errors.Is(err, endedError{}):
+			if v.outdated(ctx) {
+				return false, errCollected
+			}
+			v.wrong(FaultUnfinished, path.Join(dir, fmt.Sprint(seq)), errors.New("a repair closed this generation and did not begin another one"))
+			return false, nil
 		case err != nil && damaged(err):
-			v.fault(path.Join(dir, fmt.Sprint(seq)), false, err)
+			v.wrong(v.codeOf(r, seq, err), path.Join(dir, fmt.Sprint(seq)), err)
 			missing++
 			if seq >= newest {
 				return false, nil
@@ -159,8 +221,23 @@ func (v *verifier) generation(ctx context.Context) (bool, error) {
 			return true, v.baseAfter(ctx)
 		}
 	}
-	v.fault(path.Join(dir, fmt.Sprint(newest)), false, fmt.Errorf("%w: too many slots are missing before it", ErrCorrupt))
+	v.wrong(FaultSlotMissing, path.Join(dir, fmt.Sprint(newest)), fmt.Errorf("%w: too many slots are missing before it", ErrCorrupt))
 	return false, nil
+}
+
+// codeOf names what is wrong with a slot; r is its record if there is one.
+func (v *verifier) codeOf(r *Record, seq uint64, err error) string {
+	switch {
+	case r == nil && errors.Is(err, fs.ErrNotExist):
+		return FaultSlotMissing
+	case r == nil && errors.Is(err, errEmptySlot):
+		return FaultSlotEmpty
+	case r == nil:
+		return FaultSlotDamaged
+	case seq == v.at.seq+1 && r.Prev != v.at.hash:
+		return FaultForked
+	}
+	return FaultPayload
 }
 
 // slotAt reads one slot with its payload and, if it is the next in order,
@@ -195,7 +272,7 @@ func (v *verifier) baseAfter(ctx context.Context) error {
 		return errCollected
 	}
 	if err != nil && damaged(err) {
-		v.fault(path.Join(v.Dir, "s", g.name()), false, err)
+		v.wrong(FaultBase, path.Join(v.Dir, "s", g.name()), err)
 		return nil
 	}
 	return err
@@ -226,7 +303,7 @@ func (v *verifier) sameState(ctx context.Context, b *base) error {
 // generations long gone. One for a later record may belong to a commit under
 // way.
 func (v *verifier) orphans(ctx context.Context) error {
-	if v.broken {
+	if v.broken || v.partial {
 		return nil // what refers to them may be in the part that cannot be read
 	}
 	for _, n := range v.named() {
@@ -242,7 +319,7 @@ func (v *verifier) orphans(ctx context.Context) error {
 			if v.used[n] || ok && (seq > v.at.seq || seq <= v.gens[max(0, len(v.gens)-2)].first) {
 				continue // in use, under way, or cleared away with its generation
 			}
-			v.fault(path.Join(dir, n), true, errors.New("nothing refers to it; it may be removed"))
+			v.litter(FaultOrphan, path.Join(dir, n), "nothing refers to it; it may be removed")
 		}
 	}
 	return nil

@@ -37,6 +37,13 @@ func (l *Log) refreshAnew(ctx context.Context) (changed bool, err error) {
 	if err != nil || l.doubt == nil {
 		return true, err
 	}
+	if _, ended, err := l.ending(ctx, l.doubt.gen); err != nil {
+		l.whole = false
+		return true, err
+	} else if ended {
+		l.dead = fmt.Errorf("%s: %w", l.Dir, endedError{})
+		return false, l.dead
+	}
 	lost, err := l.lost(ctx, l.doubt)
 	if err != nil {
 		l.whole = false
