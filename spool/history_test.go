@@ -270,41 +270,30 @@ func checkHistory(t *testing.T, j *journal, model porcupine.Model) {
 // with faults, and looks for one order of all operations that explains what
 // each of them was told.
 func TestHistories(t *testing.T) {
-	target := 30_000
-	if full() {
-		target = 400_000
-	}
-	first, alone := uint64(1), false
-	if v := os.Getenv("BOBBIN_SIM_SEED"); v != "" {
-		seed, err := strconv.ParseUint(v, 10, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		first, alone = seed, true
-	}
-	shares := simfs.Shares()
-	total, asked := 0, 0
-	for seed := first; total < target && !t.Failed() && (!alone || seed == first); seed++ {
-		o := simfs.Options{
-			Seed: seed, TraceLen: 20_000, WallSkew: time.Hour,
-			Faults: simfs.Faults{Crash: 0.0003, Pause: 0.02, Fail: 0.002, Lost: 0.003, Twice: 0.003, Late: 0.002, Echo: 0.003, SplitList: 0.2},
+	simfs.Plan{Ops: 30_000, Full: 400_000, Run: simulateHistory, Case: func(seed uint64) simfs.Case {
+		c := simfs.Case{
+			Seed: seed, Share: simfs.ShareFor(seed), Hosts: 2 + int(seed/2%4), Steps: 12, Rounds: 1,
+			Faults: simfs.Faults{
+				Crash: 0.0003, Pause: 0.02, Fail: 0.002, Lost: 0.003, Twice: 0.003, Late: 0.002, Echo: 0.003, SplitList: 0.2,
+			},
 		}
 		if seed%4 == 0 {
-			o.Faults = simfs.Faults{Pause: 0.05} // nothing but races
+			c.Faults = simfs.Faults{Pause: 0.05} // nothing but races
 		}
-		share := shares[seed%uint64(len(shares))]
-		share.Set(&o)
-		t.Run(fmt.Sprintf("%d_%s", seed, share.Name), func(t *testing.T) {
-			j, ops := runHistory(t, o, 2+int(seed%4), 12)
-			total, asked = total+ops, asked+len(j.ops)
-			checkHistory(t, j, mailboxModel())
-			if err := j.fresh(); err != nil && !share.Profile.WeakLists {
-				t.Errorf("%v\n%s", err, j.show())
-			}
-		})
+		return c
+	}}.Test(t)
+}
+
+func simulateHistory(t *testing.T, c simfs.Case) (ops int) {
+	j, ops := runHistory(t, c.Options(), c.Hosts, c.Steps)
+	checkHistory(t, j, mailboxModel())
+	if share, _ := simfs.ShareNamed(c.Share); !share.Profile.WeakLists {
+		if err := j.fresh(); err != nil {
+			t.Errorf("%v\n%s", err, j.show())
+		}
 	}
-	t.Logf("%d operations in the histories, %d simulated", asked, total)
-	if asked < 20 && !alone {
-		t.Error("the histories are too short to tell anything")
+	if !slices.ContainsFunc(j.ops, func(op porcupine.Operation) bool { return !op.Output.(histOut).refused }) {
+		t.Error("nobody was told anything: the history proves nothing")
 	}
+	return ops
 }
