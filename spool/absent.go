@@ -147,8 +147,9 @@ func (m *Mailbox) tombsWithoutFile() []string {
 	return out
 }
 
-// messageDirs are where a live message's file may be.
-var messageDirs = [...]string{holdDir, "new", "cur"}
+// messageDirs are where a live message's file comes and goes. It comes from
+// hold too, but goes to one of these then.
+var messageDirs = [...]string{"new", "cur"}
 
 func (m *Mailbox) stamps(ctx context.Context) (s [len(messageDirs)]netfs.Stamp, err error) {
 	for i, dir := range messageDirs {

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -187,6 +188,70 @@ func TestForeignFlagsInNew(t *testing.T) {
 		if msg, err := m.Message(1); err != nil || msg.Flags != step.want {
 			t.Errorf("%s: %+v, %v; want %v", step.to, msg, err, step.want.Words())
 		}
+	}
+}
+
+// Of two files of one message, as a restored backup may leave them, neither
+// tells its flags: they would be taken over in turn, for ever.
+func TestTwoNames(t *testing.T) {
+	s, dir := newSpool(t, spool.InitOptions{})
+	b := inbox(t, s)
+	base := mustPut(t, b, "Subject: x\n\n")
+	m := open(t, b)
+	before := m.ModSeq()
+	from := filepath.Join(dir, "users/alice/new", base)
+	for _, letters := range []string{"F", "S"} {
+		if err := os.Link(from, filepath.Join(dir, "users/alice/cur", base+":2,"+letters)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Remove(from); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if err := open(t, b).Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := m.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if msg, err := m.Message(1); err != nil || msg.Flags != 0 || m.ModSeq() != before {
+		t.Errorf("%+v, %v; record %d after %d", msg, err, m.ModSeq(), before)
+	}
+}
+
+// unlisted hides a file from listings, as some file systems do (H55).
+type unlisted struct {
+	netfs.FS
+	name string
+}
+
+func (u *unlisted) Sub(ctx context.Context, name string) (netfs.FS, error) {
+	sub, err := u.FS.Sub(ctx, name)
+	return &unlisted{sub, u.name}, err
+}
+
+func (u *unlisted) ReadDir(ctx context.Context, name string) ([]string, error) {
+	names, err := u.FS.ReadDir(ctx, name)
+	return slices.DeleteFunc(names, func(n string) bool { return n == u.name }), err
+}
+
+// A message whose file is not listed, however often, is asked for by name
+// before it counts as removed.
+func TestUnlisted(t *testing.T) {
+	s, _ := newSpool(t, spool.InitOptions{})
+	b := inbox(t, s)
+	name := mustPut(t, b, "Subject: x\n\n")
+	open(t, b)
+	h := *s.Host
+	h.Share = &unlisted{h.Share, name}
+	b, err := spoolBox(t.Context(), &h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := open(t, b); len(m.Messages()) != 1 {
+		t.Error("the message is gone")
 	}
 }
 

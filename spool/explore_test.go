@@ -64,35 +64,41 @@ func (a *actor) deliver(ctx context.Context, text string) {
 // them known and shown in cur.
 func twoBoxes(texts ...string) func(s *simfs.Sim) error {
 	return func(s *simfs.Sim) error {
-		ctx, h := context.Background(), s.Host("init")
-		sp, err := spool.Init(ctx, h, spool.InitOptions{})
-		if err != nil {
-			return err
-		}
-		accounts, err := sp.Accounts(ctx)
+		a, err := heldBox(s, texts...)
 		if err == nil {
-			err = accounts.Add(ctx, "alice", nil)
-		}
-		if err == nil {
-			err = s.Server().MkdirAll("users/alice/.Archive")
-		}
-		a := &actor{h: h}
-		if err == nil {
-			err = a.open(ctx)
-		}
-		for _, text := range texts {
-			if err == nil {
-				var in *spool.Incoming
-				if in, err = a.finished(ctx, text); err == nil {
-					_, err = a.m[0].Append(ctx, spool.NewMessage{In: in})
-				}
-			}
-		}
-		if err == nil {
-			err = a.m[0].Project(ctx)
+			err = a.m[0].Project(context.Background())
 		}
 		return err
 	}
+}
+
+// heldBox is twoBoxes with all messages still in hold.
+func heldBox(s *simfs.Sim, texts ...string) (*actor, error) {
+	ctx, h := context.Background(), s.Host("init")
+	sp, err := spool.Init(ctx, h, spool.InitOptions{})
+	if err != nil {
+		return nil, err
+	}
+	accounts, err := sp.Accounts(ctx)
+	if err == nil {
+		err = accounts.Add(ctx, "alice", nil)
+	}
+	if err == nil {
+		err = s.Server().MkdirAll("users/alice/.Archive")
+	}
+	a := &actor{h: h}
+	if err == nil {
+		err = a.open(ctx)
+	}
+	for _, text := range texts {
+		if err == nil {
+			var in *spool.Incoming
+			if in, err = a.finished(ctx, text); err == nil {
+				_, err = a.m[0].Append(ctx, spool.NewMessage{In: in})
+			}
+		}
+	}
+	return a, err
 }
 
 // content is what a folder has, by text.
@@ -363,6 +369,34 @@ func dropSuspended() simfs.Model {
 	}}
 }
 
+// projectScan: one host gives two messages in hold a flag and moves them to
+// cur, while another one, which does not know the flag, scans.
+func projectScan() simfs.Model {
+	texts := []string{"Subject: 1\n\n", "Subject: 2\n\n"}
+	setup := func(s *simfs.Sim) error {
+		_, err := heldBox(s, texts...)
+		return err
+	}
+	return simfs.Model{Setup: setup, Start: func(s *simfs.Sim) func() error {
+		a, b := newActor(s, "a"), newActor(s, "b")
+		s.Go(a.h, func(ctx context.Context, _ *netfs.Host) {
+			if _, a.err = a.m[0].SetFlags(ctx, spool.SetOf(1, 2), spool.FlagChange{Add: spool.Answered}); a.err == nil {
+				_ = a.m[0].Project(ctx)
+			}
+		})
+		s.Go(b.h, func(ctx context.Context, _ *netfs.Host) { _ = b.m[0].Refresh(ctx) })
+		return func() error {
+			c, err := contents(s)
+			for _, text := range texts {
+				if err == nil {
+					err = c[0].count(text, 1, 1)
+				}
+			}
+			return err
+		}
+	}}
+}
+
 // everyFault may happen in a model where one may.
 var everyFault = simfs.Faults{Crash: 1, Fail: 1, Lost: 1, Twice: 1, Late: 1, Echo: 1, SplitList: 1}
 
@@ -373,9 +407,10 @@ var models = []struct {
 	model       simfs.Model
 	small, full simfs.Bound
 }{
-	{"deliver, scan, foreign rename", deliverScanRename(), simfs.Bound{Switches: 2}, simfs.Bound{Faults: 1, Switches: 2}},
+	{"deliver, scan, foreign rename", deliverScanRename(), simfs.Bound{Faults: 1, Switches: 1}, simfs.Bound{Faults: 1, Switches: 2}},
 	{"expunge, scan, foreign delete", expungeDelete(), simfs.Bound{Switches: 2}, simfs.Bound{Switches: 3}},
 	{"flag, project, foreign flag", flagForeignFlag(), simfs.Bound{Switches: 2}, simfs.Bound{Switches: 5}},
+	{"project, scan", projectScan(), simfs.Bound{Switches: 3}, simfs.Bound{Switches: -1}},
 	{"move and move", moveMove(), simfs.Bound{Switches: 2}, simfs.Bound{Faults: 1, Switches: 1}},
 	{"drop and a suspended writer", dropSuspended(), simfs.Bound{Switches: 2}, simfs.Bound{Switches: 4}},
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,14 +26,14 @@ func TestMutations(t *testing.T) {
 		t.Skip("takes minutes: set BOBBIN_TEST_FULL=1")
 	}
 	only := os.Getenv("BOBBIN_MUTATION")
-	for _, m := range mutations {
+	for _, m := range slices.Concat(ofTheLog, ofMessages, ofThePrimitives) {
 		t.Run(strings.ReplaceAll(m.rule, " ", "_"), func(t *testing.T) {
 			t.Parallel()
 			if only != "" && !strings.Contains(m.rule, only) {
 				t.Skip("not asked for")
 			}
 			bin := m.build(t)
-			cmd := exec.Command(bin, "-test.run", m.run, "-test.failfast", "-test.timeout", "5m")
+			cmd := exec.Command(bin, "-test.run", m.run, "-test.failfast", "-test.timeout", "10m")
 			cmd.Dir = m.pkg
 			cmd.Env = append(os.Environ(), "BOBBIN_TEST_FULL=") // the short runs notice it
 			start := time.Now()

@@ -1,8 +1,8 @@
 package spool_test
 
-// mutations lists the rules of docs/spool-format.md with the code that keeps
-// them.
-var mutations = []mutation{
+// ofTheLog are the rules of the log in docs/spool-format.md, with the code that
+// keeps them.
+var ofTheLog = []mutation{
 	{
 		rule: "an acknowledgement follows the witness", file: "commitlog/commit.go",
 		old: "	if err := l.witness(ctx); err != nil {\n		return false, err\n	}\n	l.wins++",
@@ -12,25 +12,25 @@ var mutations = []mutation{
 	{
 		rule: "the witness compares the record", file: "commitlog/log.go",
 		old: "case firstLine(text) != l.at.line:", new: "case text == \"\":",
-		pkg: "commitlog", run: "TestExplore$",
+		pkg: "commitlog", run: "TestExplore/two_commits_while",
 	},
 	{
 		rule: "what was read is believed only if its start stands", file: "commitlog/log.go",
 		old: "	if cerr := l.confirm(ctx); cerr != nil {\n		return cerr\n	}\n	if errors.Is(err, fs.ErrNotExist) {",
 		new: "	if errors.Is(err, fs.ErrNotExist) {",
-		pkg: "commitlog", run: "TestExplore$",
+		pkg: "commitlog", run: "TestGenerations",
 	},
 	{
 		rule: "the winner's record is believed only if its predecessor stands", file: "commitlog/commit.go",
 		old: "	if cerr := l.confirm(ctx); cerr != nil {\n		return cerr // what",
 		new: "	if cerr := error(nil); cerr != nil {\n		return cerr // what",
-		pkg: "commitlog", run: "TestExplore$",
+		pkg: "commitlog", run: "TestGenerations",
 	},
 	{
 		rule: "bases go before slots", file: "commitlog/rotate.go",
 		old: "	if err := netfs.Unlink(ctx, l.Host, l.FS, path.Join(l.Dir, \"s\", g.name())); err != nil {\n		return err\n	}\n	for seq := g.first + 1",
 		new: "	defer netfs.Unlink(ctx, l.Host, l.FS, path.Join(l.Dir, \"s\", g.name()))\n	for seq := g.first + 1",
-		pkg: "commitlog", run: "TestExplore$",
+		pkg: "commitlog", run: "TestGenerations",
 	},
 	{
 		rule: "slots go in ascending order", file: "commitlog/rotate.go",
@@ -41,7 +41,7 @@ var mutations = []mutation{
 	{
 		rule: "after an ambiguous commit the tokens are asked", file: "commitlog/commit.go",
 		old: "	if _, ok := l.gen.tokens[token]; ok {", new: "	if false {",
-		pkg: "commitlog", run: "TestExplore$",
+		pkg: "commitlog", run: "TestGenerations",
 	},
 	{
 		rule: "a generation's directory is made after its rotation", file: "commitlog/rotate.go",
@@ -52,12 +52,12 @@ var mutations = []mutation{
 	{
 		rule: "the first generation stays", file: "commitlog/rotate.go",
 		old: "if g.first == 0 || i+2", new: "if i+2",
-		pkg: "commitlog", run: "TestExplore$",
+		pkg: "commitlog", run: "TestRotation",
 	},
 	{
 		rule: "only what no slot can name is swept", file: "commitlog/rotate.go",
 		old: "!ok || seq > until || keep[n]", new: "!ok || seq > until+1<<40 || keep[n]",
-		pkg: "commitlog", run: "TestExplore$",
+		pkg: "commitlog", run: "TestGenerations",
 	},
 	{
 		rule: "a put that failed is resolved", file: "../netfs/put.go",
@@ -68,7 +68,67 @@ var mutations = []mutation{
 		rule: "a payload is durable before its slot", file: "commitlog/commit.go",
 		old: "		if err := l.place(ctx, d, r, body); err != nil {\n			return false, err\n		}",
 		new: "		defer l.place(ctx, d, r, body)",
-		pkg: "commitlog", run: "TestExplore$",
+		pkg: "commitlog", run: "TestGenerations",
+	},
+	{
+		rule: "a record names its predecessor's hash", file: "commitlog/log.go",
+		old: "if r.stored.Seq != l.at.seq+1 || r.stored.Prev != l.at.hash {",
+		new: "if r.stored.Seq != l.at.seq+1 {",
+		pkg: "commitlog", run: "TestRollBackWhileReading",
+	},
+	{
+		rule: "a share that went back is noticed", file: "commitlog/log.go",
+		old: "	if lost {\n",
+		new: "	if false {\n",
+		pkg: "commitlog", run: "TestRollBack",
+	},
+	{
+		rule: "what the table of commits does not reach is unknown", file: "commitlog/commit.go",
+		old: "	if tried < l.gen.since {",
+		new: "	if false {",
+		pkg: "commitlog", run: "TestLeftBehind|TestGenerations",
+	},
+	{
+		rule: "a payload bears its slot's number", file: "commitlog/payload.go",
+		old: "	if d.name == name && d.body == body {",
+		new: "	if d.body == body {",
+		pkg: "commitlog", run: "TestPayload|TestGenerations",
+	},
+	{
+		rule: "a payload's hash is compared", file: "commitlog/payload.go",
+		old: "	if payloadOp(string(b)) != r.Ops[0] {",
+		new: "	if false {",
+		pkg: "commitlog", run: "TestDamage|TestPayload",
+	},
+	{
+		rule: "slots are kept for requests that come late", file: "commitlog/rotate.go",
+		old: "return err == nil && now.Mtime.Sub(then.Mtime) >= cmp.Or(l.KeepFor, keepSlots), err",
+		new: "return err == nil && (now.Mtime.Sub(then.Mtime) >= 0 || true), err",
+		pkg: "commitlog", run: "TestKeep",
+	},
+	{
+		rule: "slots are counted and not listed", file: "commitlog/rotate.go",
+		old: "	for seq := g.first + 1; seq <= last; seq++ {\n		if err := l.Way.Remove(ctx, l.Host, l.FS, l.slotIn(g, seq)); err != nil {\n			return err\n		}\n	}\n",
+		new: "",
+		pkg: "commitlog", run: "TestExplore",
+	},
+	{
+		rule: "a base is what its name says", file: "commitlog/base.go",
+		old: "idOf(b) != id {",
+		new: "idOf(b) == id+\".\" {",
+		pkg: "commitlog", run: "TestDamagedBase",
+	},
+	{
+		rule: "the witness of a base is its size too", file: "commitlog/generation.go",
+		old: "if errors.Is(err, fs.ErrNotExist) || err == nil && i.Size != l.gen.size {",
+		new: "if errors.Is(err, fs.ErrNotExist) || err == nil && i.Size < 0 {",
+		pkg: "commitlog", run: "TestEmptyBase",
+	},
+	{
+		rule: "who cannot read to the end does not write", file: "commitlog/commit.go",
+		old: "	if err == nil && !l.whole {",
+		new: "	if err == nil && l.gen == nil {",
+		pkg: "commitlog", run: "TestDamage|TestGenerations",
 	},
 	{
 		rule: "a segment written before the generation of its record means nothing", file: "segments.go",

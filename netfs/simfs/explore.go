@@ -33,8 +33,9 @@ type Model struct {
 type Bound struct {
 	// Faults is how many calls of one run may have another fate than success.
 	Faults int
-	// Switches is how often in one run the schedule may leave a process that
-	// could go on, or let time pass while one could; no limit if negative.
+	// Switches is how often in one run the schedule may leave the process that
+	// went on last although it could go on, for another one or for time to
+	// pass; no limit if negative. Those who were left wait as long as it likes.
 	Switches int
 	// States ends the exploration when so many states were seen; 1,000,000 if zero.
 	States int

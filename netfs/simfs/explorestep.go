@@ -14,6 +14,19 @@ type walk struct {
 	spent
 	depth int   // choices made
 	last  *proc // whose call came last
+
+	stopped error // what a process found wrong
+}
+
+// Stop ends a run that is explored: a process saw what must not be, and
+// whoever comes to the same state by another way would see it too. Only the
+// first error of a run counts.
+func (s *Sim) Stop(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.walk != nil && s.walk.stopped == nil {
+		s.walk.stopped = err
+	}
 }
 
 // choice is one thing that can happen next.
@@ -34,7 +47,24 @@ func (s *Sim) asleep() func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.sleepers--
+		if s.walk != nil {
+			s.notify()
+		}
 	}
+}
+
+// passTime lets time pass until a sleeper that woke up asks for something, or
+// none is left.
+func (s *Sim) passTime() error {
+	for n, left := len(s.parked), s.left; s.sleepers > 0 && len(s.parked) == n && s.left == left; {
+		if err := s.idle(0); err != nil {
+			return err
+		}
+		s.mu.Unlock()
+		synctest.Wait()
+		s.mu.Lock()
+	}
+	return nil
 }
 
 // chosenTurn is turn for a run whose schedule is explored.
@@ -43,6 +73,9 @@ func (s *Sim) chosenTurn() (more bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reap()
+	if s.walk.stopped != nil {
+		return false, s.walk.stopped
+	}
 	if len(s.parked)+len(s.late)+s.sleepers == 0 {
 		if s.live == 0 {
 			return false, nil
@@ -112,7 +145,7 @@ func (s *Sim) choices() []choice {
 		}
 	}
 	if s.sleepers > 0 {
-		list = s.offer(list, choice{cost: spent{switches: min(1, len(s.parked))}})
+		list = s.offer(list, choice{cost: away})
 	}
 	for i := range s.late {
 		list = s.offer(list, choice{late: i + 1})
@@ -182,7 +215,7 @@ func (s *Sim) take(ch choice) error {
 		s.record(&c, "arrives late")
 		return nil
 	case ch.c == nil:
-		return s.idle(0)
+		return s.passTime()
 	}
 	c := ch.c
 	if c.op == opStart {

@@ -137,7 +137,7 @@ func (f *file) flushAll() error {
 func (f *file) lose() {
 	f.off += len(f.buf)
 	f.buf = nil
-	f.size = len(f.node.data)
+	f.size = max(f.off, len(f.node.data)) // what the kernel says, which wrote it
 }
 
 // end closes the handle.

@@ -1,6 +1,7 @@
 package simfs_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -74,4 +75,40 @@ func TestSettledIsOver(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A stamp that changed while it was to rest has not stood still: another change
+// may come in the same tick, after the look.
+func TestRestIsCompared(t *testing.T) {
+	share, _ := simfs.ShareNamed("nfs3")
+	var o simfs.Options
+	share.Set(&o)
+	simfs.Run(t, o, func(t *testing.T, s *simfs.Sim) {
+		ctx, a, b := t.Context(), s.Host("a"), *s.Host("b")
+		make := func(name string) {
+			t.Helper()
+			if err := write(ctx, a.Share, name, ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		sleep, asked := b.Sleep, 0
+		b.Sleep = func(ctx context.Context, d time.Duration) error {
+			err := sleep(ctx, d)
+			if asked++; asked == 1 {
+				make("x")
+			}
+			return err
+		}
+		var w netfs.Watch
+		if changed, err := w.Changed(ctx, &b, b.Share, "."); !changed || err != nil {
+			t.Fatal(changed, err)
+		}
+		make("y") // after the look
+		if err := sleep(ctx, time.Second); err != nil {
+			t.Fatal(err)
+		}
+		if changed, err := w.Changed(ctx, &b, b.Share, "."); !changed || err != nil {
+			t.Errorf("changed is %v, %v after the look", changed, err)
+		}
+	})
 }
