@@ -27,12 +27,6 @@ var ofThePrimitives = []mutation{
 		pkg: "../netfs", run: "TestResolve|TestRemove",
 	},
 	{
-		rule: "a stamp counts when it stood still for a grain", file: "../netfs/fresh.go",
-		old: "		w.settled = boot-w.seen >= h.Profile.Grain",
-		new: "		w.settled = true",
-		pkg: "../netfs/simfs", run: "TestEarlyLook",
-	},
-	{
 		rule: "where an early look sticks the directory rests first", file: "../netfs/fresh.go",
 		old: "	case h.Profile.EarlyLookSticks || w.started && !h.Profile.NamesFollow:",
 		new: "	case false:",
