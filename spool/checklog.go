@@ -77,7 +77,8 @@ func (c *checker) litter(ctx context.Context) error {
 		return err
 	}
 	for _, n := range names {
-		if !slices.Contains(logNames, n) && !(n[0] == '.' || strings.HasPrefix(n, "g.")) {
+		marks := n == markerName || strings.HasPrefix(n, raisedPrefix) // of a mail root that is a share of its own
+		if !slices.Contains(logNames, n) && !marks && !(n[0] == '.' || strings.HasPrefix(n, "g.")) {
 			c.note("stray", logDir+"/"+n, "no name that Bobbin gives; it is ignored")
 		}
 	}

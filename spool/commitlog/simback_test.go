@@ -20,7 +20,6 @@ type lossy struct {
 	t     *testing.T
 	s     *simfs.Sim
 	ended []*follower
-	dead  int // views that noticed
 }
 
 // follower is one process with one view for life.
