@@ -132,7 +132,7 @@ func TestTokenCost(t *testing.T) {
 		_ = release(ctx)
 		last = h.Ops.Read()
 		_, release = acquire(ctx, t, a)
-		cost("acquire what another had meanwhile", "getattr 4 readdir 1 rename 2")
+		cost("acquire what another had meanwhile", "getattr 6 readdir 1 rename 2")
 		_ = release(ctx)
 	})
 }

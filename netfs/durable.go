@@ -101,7 +101,8 @@ var ErrVanished = errors.New("neither name exists")
 //
 // Problem: a retransmitted RENAME finds the source gone and says ENOENT
 // although it was done (H08). What we do: after any error look for the new
-// name, then for the old one, and repeat while the old one is there.
+// name, then for the old one, as [afresh] says, and repeat while the old one is
+// there.
 func Move(ctx context.Context, h *Host, f FS, oldname, newname string) error {
 	start := h.Boot()
 	doubt := false
@@ -110,18 +111,18 @@ func Move(ctx context.Context, h *Host, f FS, oldname, newname string) error {
 		if err == nil {
 			return moved(ctx, h, f, newname)
 		}
-		_, nerr := f.Stat(ctx, newname)
+		nerr, oerr := lookBoth(ctx, h, f, oldname, newname)
 		if nerr == nil {
 			return moved(ctx, h, f, newname)
 		}
-		_, oerr := f.Stat(ctx, oldname)
 		absent := errors.Is(nerr, fs.ErrNotExist)
 		if absent && errors.Is(oerr, fs.ErrNotExist) {
 			// It may have been done late, between the two looks (H12).
-			if _, nerr = f.Stat(ctx, newname); nerr == nil {
+			again := lookAgain(ctx, h, f, newname, try > 0 || !errors.Is(err, fs.ErrNotExist))
+			switch {
+			case again == nil:
 				return moved(ctx, h, f, newname)
-			}
-			if !errors.Is(nerr, fs.ErrNotExist) {
+			case !errors.Is(again, fs.ErrNotExist):
 				return uncertain("rename", oldname, err)
 			}
 			return fmt.Errorf("rename %s to %s: %w", oldname, newname, ErrVanished)
@@ -141,6 +142,40 @@ func Move(ctx context.Context, h *Host, f FS, oldname, newname string) error {
 			return uncertain("rename", oldname, err)
 		}
 	}
+}
+
+// lookBoth looks for the new name of a rename and then for the old one.
+func lookBoth(ctx context.Context, h *Host, f FS, oldname, newname string) (nerr, oerr error) {
+	above := path.Dir(newname)
+	nerr = afresh(ctx, h, f, above)
+	if from := path.Dir(oldname); from != above {
+		if oerr = afresh(ctx, h, f, from); errors.Is(oerr, fs.ErrNotExist) {
+			oerr = nil // the name is missing with its directory
+		}
+	}
+	if nerr == nil || errors.Is(nerr, fs.ErrNotExist) {
+		_, nerr = f.Stat(ctx, newname)
+	}
+	if oerr == nil {
+		_, oerr = f.Stat(ctx, oldname)
+	}
+	return nerr, oerr
+}
+
+// lookAgain looks once more for a name that was missing. If that look may have
+// been too early, and names do not follow the directory, it waits first until
+// the client has forgotten it (H34).
+func lookAgain(ctx context.Context, h *Host, f FS, name string, early bool) error {
+	var err error
+	if early && !h.Profile.NamesFollow {
+		_, _, err = Settled(ctx, h, f, path.Dir(name))
+	} else {
+		err = afresh(ctx, h, f, path.Dir(name))
+	}
+	if err == nil {
+		_, err = f.Stat(ctx, name)
+	}
+	return err
 }
 
 func moved(ctx context.Context, h *Host, f FS, newname string) error {

@@ -81,6 +81,22 @@ func Settled(ctx context.Context, h *Host, f FS, dir string) (Stamp, bool, error
 	return last, false, err
 }
 
+// afresh makes the client throw away what it remembers to be absent in dir, so
+// that what is absent afterwards is so at the server.
+//
+// Problem: a client remembers names that it did not find (H34). Those it looks
+// for in the tick in which they are created, NFSv3 remembers until the next
+// change (H35). What we do: a forced stat of the directory, and there wait
+// before looking until the directory stands still.
+func afresh(ctx context.Context, h *Host, f FS, dir string) (err error) {
+	if h.Profile.EarlyLookSticks {
+		_, _, err = Settled(ctx, h, f, dir)
+	} else {
+		_, err = Fresh(ctx, f, dir)
+	}
+	return err
+}
+
 // settleTries is how many grains Settled waits.
 const settleTries = 5
 

@@ -128,7 +128,7 @@ func (w Way) Put(ctx context.Context, h *Host, f FS, name, data string) (string,
 		if err == nil {
 			return "", p.done(ctx)
 		}
-		got, gerr := p.look(ctx)
+		got, gerr := p.look(ctx, err)
 		switch {
 		case gerr == nil && got == data:
 			return "", p.done(ctx)
@@ -218,12 +218,18 @@ func (p *put) prepare(ctx context.Context) error {
 	return err
 }
 
-// look reads what has the name. That there is nothing is believed only of a
-// client that has just asked for the directory (H34).
-func (p *put) look(ctx context.Context) (string, error) {
-	got, err := p.way.Get(ctx, p.f, p.name)
+// look reads what has the name after create failed. That there is nothing is
+// believed only as [afresh] says. A name that exists can be looked for at once.
+func (p *put) look(ctx context.Context, failed error) (got string, err error) {
+	dir := path.Dir(p.name)
+	if p.h.Profile.EarlyLookSticks && !errors.Is(failed, fs.ErrExist) {
+		if err := afresh(ctx, p.h, p.f, dir); err != nil {
+			return "", err
+		}
+	}
+	got, err = p.way.Get(ctx, p.f, p.name)
 	if errors.Is(err, fs.ErrNotExist) {
-		if _, err = Fresh(ctx, p.f, path.Dir(p.name)); err == nil {
+		if err = afresh(ctx, p.h, p.f, dir); err == nil {
 			got, err = p.way.Get(ctx, p.f, p.name)
 		}
 	}
