@@ -50,7 +50,8 @@ type dirCache struct {
 	version int           // moves with each change by others
 	names   map[string]dentry
 	list    []string
-	listed  time.Duration // when list was read, -1 if there is none
+	listed  time.Duration // when list was read, -1 if it is not believed any more
+	read    time.Duration // when list was read
 }
 
 // dentry is what a client takes a name for: nil for nothing.
@@ -201,7 +202,7 @@ func (c *client) names(dir *inode) []string {
 	}
 	names := dir.names()
 	if c.rules.Coarse || c.rules.Lists > 0 {
-		d.list, d.listed = slices.Clone(names), now
+		d.list, d.listed, d.read = slices.Clone(names), now, now
 	}
 	return names
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/bobbinmail/bobbin/netfs"
 )
@@ -100,8 +101,9 @@ type call struct {
 	buf  []byte
 
 	state state
-	deaf  bool      // its client gets no reply
-	dir   [2]*inode // the directories of name and, for two names, of arg
+	due   time.Duration // when an executed call's reply comes
+	deaf  bool          // its client gets no reply
+	dir   [2]*inode     // the directories of name and, for two names, of arg
 	leaf  [2]string
 	node  *inode // what a late flush writes to
 	off   int    // in the file, of readat and of a late flush

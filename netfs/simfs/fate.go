@@ -13,6 +13,7 @@ const (
 	fateOK fate = iota
 	fateFail
 	fateLost
+	fateResent
 	fateTwice
 	fateLate
 	fateEcho
@@ -25,7 +26,7 @@ const (
 )
 
 var fateNames = [...]string{
-	"", "not done", "done, reply lost", "done, reply lost, sent again", "to come late",
+	"", "not done", "done, reply lost", "done, reply comes when it is sent again", "done, reply lost, sent again", "to come late",
 	"done, repeated later", "no space", "write error", "stale",
 	"crash before", "crash after", "crash, to come late",
 }
@@ -41,13 +42,16 @@ var (
 	failErrs = []syscall.Errno{
 		syscall.EIO, syscall.ETIMEDOUT, syscall.EINTR, syscall.ESTALE, syscall.EACCES,
 	}
-	openErrs  = []syscall.Errno{syscall.EIO, syscall.ETIMEDOUT, syscall.EINTR}
-	fullErrs  = []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT}
-	writeErrs = []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.EIO}
+	openErrs = []syscall.Errno{syscall.EIO, syscall.ETIMEDOUT, syscall.EINTR, syscall.ESTALE}
+	lostErrs = append(openErrs[:len(openErrs):len(openErrs)], syscall.EACCES) // H108
+	// A generic failure is told as EPERM of what is over, not of what comes late.
+	generalErrs = []syscall.Errno{syscall.EIO, syscall.EPERM}
+	fullErrs    = []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT}
+	writeErrs   = []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.EIO}
 )
 
 var fateErrs = [...][]syscall.Errno{
-	fateFail: failErrs, fateLost: openErrs, fateLate: openErrs,
+	fateFail: failErrs, fateLost: lostErrs, fateLate: openErrs,
 	fateFull: fullErrs, fateWriteErr: writeErrs, fateStale: {syscall.ESTALE},
 }
 
@@ -57,7 +61,7 @@ func (s *Sim) setFaults(f Faults) {
 	s.server.past.on = s.server.past.on || f.PowerLoss+f.Forget > 0
 	s.odds = s.odds[:0]
 	for _, o := range []odd{
-		{f.Crash, fateCrash}, {f.Fail, fateFail}, {f.Lost, fateLost},
+		{f.Crash, fateCrash}, {f.Fail, fateFail}, {f.Lost, fateLost}, {f.Resent, fateResent},
 		{f.Twice, fateTwice}, {f.Late, fateLate}, {f.Echo, fateEcho},
 		{f.Full, fateFull}, {f.WriteErr, fateWriteErr}, {f.Stale, fateStale},
 	} {
@@ -115,11 +119,24 @@ func (s *Sim) fateOf(c *call, k int) (fate, syscall.Errno) {
 		s.faulty++
 	}
 	if int(f) < len(fateErrs) && errno == 0 {
-		if errs := fateErrs[f]; errs != nil {
+		if errs := s.errsOf(f); errs != nil {
 			errno = errs[s.rng.IntN(len(errs))]
 		}
 	}
 	return f, errno
+}
+
+// errsOf returns the errors of a fate. Some clients know one or two for all
+// that can happen (H17).
+func (s *Sim) errsOf(f fate) []syscall.Errno {
+	switch general := s.opt.Able.General; {
+	case !general:
+	case f == fateFail, f == fateLost:
+		return generalErrs
+	case f == fateLate:
+		return generalErrs[:1]
+	}
+	return fateErrs[f]
 }
 
 // spare tells whether there may be another fault.
@@ -135,6 +152,8 @@ func (c *call) fit(f fate) fate {
 	switch f {
 	case fateLost:
 		ok, instead = c.changes() || c.flushes() || c.op == opWrite, fateFail
+	case fateResent:
+		ok = c.changes() || c.flushes()
 	case fateLate:
 		ok, instead = c.changes() || c.flushes(), fateFail
 	case fateTwice:
@@ -167,9 +186,10 @@ func (s *Sim) serve(c *call, now time.Duration) {
 		s.release(c)
 		return
 	}
-	if s.disaster(c) {
+	if s.disaster(c) || s.suspended(c, now) {
 		return
 	}
+	s.jump(c)
 	pause := s.spare() && s.chance(s.faults.Pause)
 	if pause {
 		s.faulty++
@@ -189,6 +209,8 @@ func (s *Sim) serve(c *call, now time.Duration) {
 		p.crashed = true
 		s.crash(c)
 	case c.state == again:
+	case f == fateResent:
+		c.state, c.due = executed, now+s.within(s.faults.LateMax)
 	case pause:
 		c.state = executed
 	default:
@@ -207,6 +229,9 @@ func (s *Sim) perform(c *call, f fate, errno syscall.Errno) {
 		c.deaf = true
 		c.apply()
 		c.res = result{err: errno}
+	case fateResent:
+		c.deaf = true // the client knows what is in the reply, not when it was true
+		c.apply()
 	case fateTwice:
 		c.deaf = true
 		if c.apply(); c.res.err == nil {
@@ -236,7 +261,13 @@ func (s *Sim) plain(c *call) {
 		}
 		return
 	}
+	if c.op == opReadDir && s.oldList(c) {
+		return
+	}
 	c.apply()
+	if c.op == opReadDir {
+		s.spoilList(c)
+	}
 	if c.op == opWrite && c.file.write {
 		s.writeBack(c.file)
 	}

@@ -18,8 +18,9 @@ import (
 // someFaults are all faults but crashes.
 var someFaults = simfs.Faults{
 	Pause: 0.01, PauseMax: 100 * time.Millisecond,
-	Fail: 0.02, Lost: 0.02, Twice: 0.02, Late: 0.02, Echo: 0.02,
+	Fail: 0.02, Lost: 0.02, Twice: 0.02, Late: 0.02, Echo: 0.02, Resent: 0.02,
 	Full: 0.01, WriteErr: 0.02, WriteBack: 0.1, Stale: 0.1, SplitList: 0.1,
+	MissList: 0.1, OldList: 0.1, TwiceList: 0.1, Suspend: 0.002, Jump: 0.01,
 }
 
 // run runs fn as a process of its own in a fresh simulation, and check after

@@ -74,10 +74,22 @@ type Faults struct {
 	// operation or between its execution and its reply.
 	Pause    float64       `json:",omitzero"`
 	PauseMax time.Duration `json:",omitzero"` // 150 ms if zero, some 300 operations
+	// Suspend stops all processes of a computer for up to SuspendMax, while
+	// Host.Boot goes on and what is left of a Host.Sleep does not (H95).
+	Suspend    float64       `json:",omitzero"`
+	SuspendMax time.Duration `json:",omitzero"` // 8 hours if zero
+	// Jump puts forward or back, by up to JumpMax, the wall clock of a computer
+	// or the clock from which the server takes its stamps (H117).
+	Jump    float64       `json:",omitzero"`
+	JumpMax time.Duration `json:",omitzero"` // 1 hour if zero
 	// Fail returns an error for an operation that was not carried out.
 	Fail float64 `json:",omitzero"`
 	// Lost returns an error for an operation that was carried out.
 	Lost float64 `json:",omitzero"`
+	// Resent loses the reply to an operation that was carried out; the client
+	// sends it again within LateMax and gets the same reply from the server's
+	// reply cache. The process's other goroutines go on.
+	Resent float64 `json:",omitzero"`
 	// Twice carries a change out twice, as a server does that has no reply
 	// cache, and returns the outcome of the second time.
 	Twice float64 `json:",omitzero"`
@@ -106,6 +118,12 @@ type Faults struct {
 	// SplitList reads a listing in two parts, with other operations between:
 	// what is renamed meanwhile may be missing or be there twice (H48).
 	SplitList float64 `json:",omitzero"`
+	// MissList leaves a name out of a listing although nothing changes, and
+	// OldList gives the one that the client read last, within a minute; both
+	// where the profile has WeakLists. TwiceList repeats a name (H48, H55).
+	MissList  float64 `json:",omitzero"`
+	OldList   float64 `json:",omitzero"`
+	TwiceList float64 `json:",omitzero"`
 	// PowerLoss ends all processes and the server. What was not made durable
 	// is lost from some point in time on, where a directory's fsync means
 	// something; elsewhere the server answered when it was.
@@ -146,6 +164,12 @@ func (o Options) withDefaults() Options {
 func (f Faults) withDefaults() Faults {
 	if f.PauseMax == 0 {
 		f.PauseMax = 150 * time.Millisecond
+	}
+	if f.SuspendMax == 0 {
+		f.SuspendMax = 8 * time.Hour
+	}
+	if f.JumpMax == 0 {
+		f.JumpMax = time.Hour
 	}
 	if f.LateMax == 0 {
 		f.LateMax = 150 * time.Millisecond

@@ -112,7 +112,7 @@ func (s *Sim) ready(now time.Duration) (n int, next time.Duration) {
 		}
 	}
 	for _, c := range s.parked {
-		wait(c.p.resume)
+		wait(max(c.p.resume, c.due))
 	}
 	for i := range s.late {
 		wait(s.late[i].due)
@@ -126,7 +126,7 @@ func (s *Sim) pick(now time.Duration, i int) {
 		slices.SortFunc(s.parked, (*call).compare)
 	}
 	for _, c := range s.parked {
-		if c.p.resume > now {
+		if max(c.p.resume, c.due) > now {
 			continue
 		}
 		if i--; i < 0 {

@@ -20,6 +20,8 @@ type Abilities struct {
 	Refused string
 	// Fold: names that differ in the case of letters are one (H59).
 	Fold bool
+	// General: the client tells EIO or EPERM of all failures (sshfs, H17).
+	General bool
 	// DirSync is what a directory's fsync says; nil if zero (H66, H79).
 	DirSync syscall.Errno
 }
@@ -92,7 +94,7 @@ func Shares() []Share {
 		{Name: "ceph", Profile: netfs.ProfileFor("ceph", nil), Tick: time.Millisecond, HoldDirs: true},
 		{
 			Name: "fuse", Profile: netfs.ProfileFor("fuse", nil), Tick: time.Second,
-			Able:  Abilities{NoLinks: syscall.ENOSYS, DirSync: syscall.ENOSYS},
+			Able:  Abilities{NoLinks: syscall.ENOSYS, DirSync: syscall.ENOSYS, General: true},
 			Cache: Caches{Names: time.Second, ByPath: true, Lists: time.Second},
 		},
 		{Name: "local", Profile: local, Tick: 4 * time.Millisecond, HoldDirs: true},

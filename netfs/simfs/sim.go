@@ -49,6 +49,7 @@ type proc struct {
 	sim     *Sim
 	client  *client // its host's; nil if that remembers nothing
 	num     int
+	host    int // the number of its computer's first process
 	name    string
 	first   bool // the first of its name
 	ctx     context.Context
@@ -60,6 +61,7 @@ type proc struct {
 	ops     int
 	opened  int           // files and trees
 	resume  time.Duration // the end of its pause
+	frozen  time.Duration // how long its computer was suspended
 	files   []*file       // open for writing
 	boot    time.Duration
 	skew    time.Duration
@@ -136,7 +138,7 @@ func (s *Sim) Host(name string) *netfs.Host {
 	if s.opt.Cache != (Caches{}) {
 		c = newClient(s.opt.Cache, &s.server)
 	}
-	return s.process(name, c)
+	return s.process(name, c, len(s.procs))
 }
 
 // Process returns the host of another process on the computer of on: what
@@ -144,11 +146,12 @@ func (s *Sim) Host(name string) *netfs.Host {
 func (s *Sim) Process(on *netfs.Host, name string) *netfs.Host {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.process(name, s.proc(on).client)
+	p := s.proc(on)
+	return s.process(name, p.client, p.host)
 }
 
-func (s *Sim) process(name string, c *client) *netfs.Host {
-	p := &proc{sim: s, client: c, num: len(s.procs), name: name, first: true}
+func (s *Sim) process(name string, c *client, host int) *netfs.Host {
+	p := &proc{sim: s, client: c, num: len(s.procs), host: host, name: name, first: true}
 	for _, q := range s.procs {
 		p.first = p.first && q.name != name
 	}
@@ -161,7 +164,7 @@ func (s *Sim) process(name string, c *client) *netfs.Host {
 		Profile: s.opt.Profile,
 		Tag:     name,
 		Rand:    (*random)(p),
-		Wall:    func() time.Time { return time.Now().Add(p.skew) },
+		Wall:    p.wall,
 		Boot:    func() time.Duration { return p.boot + s.now() },
 		Sleep:   p.sleep,
 		Ops:     ops,
@@ -193,26 +196,6 @@ func (r *random) Read(b []byte) (int, error) {
 }
 
 var _ io.Reader = (*random)(nil)
-
-// sleep is the host's Sleep. A deadline that has come counts before the end
-// of the sleep, whichever timer the bubble fired first.
-func (p *proc) sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	defer p.sim.asleep()()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	case <-p.ctx.Done():
-	}
-	if p.ctx.Err() != nil {
-		return ErrDead
-	}
-	if end, ok := ctx.Deadline(); ok && !time.Now().Before(end) {
-		return context.DeadlineExceeded
-	}
-	return ctx.Err()
-}
 
 // Go starts fn as a goroutine of h's process; it begins when Run is at work.
 // The process ends when all functions started on h have returned: from then

@@ -16,10 +16,13 @@ import (
 
 // replay is a run with everything: several processes with several goroutines,
 // crashes, all faults.
-func replay(t *testing.T, seed uint64) (digest uint64, dump, trace string) {
+func replay(t *testing.T, share string, seed uint64) (digest uint64, dump, trace string) {
 	f := someFaults
 	f.Crash = 0.002
-	o := simfs.Options{Seed: seed, Faults: f, WallSkew: time.Hour, HoldDirs: seed%2 == 0}
+	o := simfs.Case{Seed: seed, Share: share, Faults: f}.Options()
+	if share == "" {
+		o.HoldDirs = seed%2 == 0
+	}
 	simfs.Run(t, o, func(t *testing.T, s *simfs.Sim) {
 		for i := range 4 {
 			h := s.Host(fmt.Sprintf("h%d", i))
@@ -47,21 +50,23 @@ func replay(t *testing.T, seed uint64) (digest uint64, dump, trace string) {
 	return digest, dump, trace
 }
 
-// One seed gives one run, another seed another one.
+// One seed gives one run, another seed another one, on every kind of share.
 func TestReplay(t *testing.T) {
 	digests := map[uint64]bool{}
-	for seed := range uint64(10) {
-		digest, dump, trace := replay(t, seed)
+	seeds := uint64(2 * (len(simfs.Shares()) + 1))
+	for seed := range seeds {
+		share := simfs.ShareFor(seed)
+		digest, dump, trace := replay(t, share, seed)
 		digests[digest] = true
-		for range 3 {
-			d, du, tr := replay(t, seed)
+		for range 2 {
+			d, du, tr := replay(t, share, seed)
 			if d != digest || du != dump || tr != trace {
-				t.Fatalf("seed %d: two runs differ:\n%s\nand\n%s", seed, trace, tr)
+				t.Fatalf("%s, seed %d: two runs differ:\n%s\nand\n%s", share, seed, trace, tr)
 			}
 		}
 	}
-	if len(digests) != 10 {
-		t.Errorf("10 seeds gave %d runs", len(digests))
+	if len(digests) != int(seeds) {
+		t.Errorf("%d seeds gave %d runs", seeds, len(digests))
 	}
 }
 
