@@ -31,6 +31,19 @@ type Host struct {
 	Sleep func(ctx context.Context, d time.Duration) error
 	// Ops counts what this host asked of the server.
 	Ops *Ops
+	// Memory is what this host's processes leave to later ones; nil for none.
+	Memory Memory
+}
+
+// Memory keeps short texts on a disk of the host's own, beside the share. It
+// promises nothing: a text may be gone, or an earlier one come back, and
+// nothing but a warning may depend on it. It may be used by several goroutines
+// and processes at once.
+type Memory interface {
+	// Recall returns what was remembered under a name, "" if nothing is known.
+	Recall(name string) string
+	// Remember replaces what is remembered under a name, if that is possible.
+	Remember(name, text string)
 }
 
 var lower32 = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)

@@ -64,13 +64,18 @@ type backlog struct {
 func (b *backlog) reset() { *b = backlog{flags: map[uint32]bool{}, expunge: map[string]bool{}} }
 
 // Open follows the mailbox's log to its end, creating the log if there is
-// none, and gives UIDs to mail that has none.
+// none, and gives UIDs to mail that has none. The error matches
+// [commitlog.ErrWentBack] when the log lacks what an earlier process on this
+// host read, as far as the host remembers.
 func (b *Box) Open(ctx context.Context) (*Mailbox, error) {
 	m, err := b.open(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err = m.openReader(ctx); err != nil {
+	if err = m.recall(ctx); err == nil {
+		err = m.openReader(ctx)
+	}
+	if err != nil {
 		return nil, b.wrap(err)
 	}
 	if err := m.scan(ctx); noRoom(err) {
@@ -240,7 +245,8 @@ func (m *Mailbox) Refresh(ctx context.Context) error {
 // Close ends the use of m. If enough was committed, it writes the mailbox's
 // state down, so that the next process need not read the log from far back,
 // and likewise summaries of messages, among them those of at most 256 to which
-// m gave UIDs; a failure there is left to that process. The Box stays open.
+// m gave UIDs; a failure there is left to that process. The host remembers what
+// m has read. The Box stays open.
 func (m *Mailbox) Close(ctx context.Context) {
 	m.mu.RLock()
 	assigned := m.assigned
@@ -251,6 +257,7 @@ func (m *Mailbox) Close(ctx context.Context) {
 		m.KeepSummaries(ctx)
 	}
 	m.log.Close(ctx)
+	m.remember(ctx)
 	if m.reader != nil {
 		_ = m.reader.Close(ctx) // it was only read, or its state is left to the next
 	}

@@ -132,5 +132,6 @@ func openMailRoot(ctx context.Context, m mailRoot, owner account) (*netfs.Host, 
 	if err := owner.become(); err != nil {
 		return nil, err
 	}
-	return netfs.OpenBelow(ctx, m.Below)
+	h, err := netfs.OpenBelow(ctx, m.Below)
+	return remembering(h, err, filepath.Join(m.Base, m.Dir))
 }

@@ -55,7 +55,8 @@ func processEnvironment() environment {
 			if err := becomeOwner(dir); err != nil {
 				return nil, err
 			}
-			return netfs.OpenHost(dir)
+			h, err := netfs.OpenHost(dir)
+			return remembering(h, err, dir)
 		},
 		Self:     selfCommand,
 		Account:  lookupAccount,

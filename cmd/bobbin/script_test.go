@@ -11,8 +11,12 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestMain lets the test binary be "bobbin" when it is called by that name.
+// TestMain lets the test binary be "bobbin" when it is called by that name. Only
+// scripts that say where remember anything.
 func TestMain(m *testing.M) {
+	if os.Getenv("XDG_STATE_HOME") == "" {
+		os.Setenv("XDG_STATE_HOME", os.DevNull)
+	}
 	testscript.Main(m, map[string]func(){"bobbin": main})
 }
 
@@ -35,6 +39,7 @@ func TestScripts(t *testing.T) {
 		},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir)
+			e.Setenv("XDG_STATE_HOME", filepath.Join(e.WorkDir, ".state"))
 			return nil
 		},
 	})

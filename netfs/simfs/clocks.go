@@ -9,13 +9,13 @@ import (
 )
 
 // Clone returns a host that is a copy of another computer, made while that
-// runs: it has its name, its clocks and what its kernel remembers. Only its
+// runs: it has its name, its clocks and what its kernel and disk remember. Only its
 // random bytes are its own, since kernels seed them anew in a copy (H114).
 func (s *Sim) Clone(of *netfs.Host) *netfs.Host {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := s.proc(of)
-	h := s.process(p.name, p.client.copy(), len(s.procs))
+	h := s.process(p.name, p.client.copy(), len(s.procs), copyMemory(of.Memory))
 	q := s.proc(h)
 	q.boot, q.skew = p.boot, p.skew
 	return h

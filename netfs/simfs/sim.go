@@ -138,19 +138,19 @@ func (s *Sim) Host(name string) *netfs.Host {
 	if s.opt.Cache != (Caches{}) {
 		c = newClient(s.opt.Cache, &s.server)
 	}
-	return s.process(name, c, len(s.procs))
+	return s.process(name, c, len(s.procs), &memory{texts: map[string]string{}})
 }
 
 // Process returns the host of another process on the computer of on: what
-// that computer's kernel remembers is theirs together.
+// that computer's kernel and its disk remember is theirs together.
 func (s *Sim) Process(on *netfs.Host, name string) *netfs.Host {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := s.proc(on)
-	return s.process(name, p.client, p.host)
+	return s.process(name, p.client, p.host, on.Memory)
 }
 
-func (s *Sim) process(name string, c *client, host int) *netfs.Host {
+func (s *Sim) process(name string, c *client, host int, m netfs.Memory) *netfs.Host {
 	p := &proc{sim: s, client: c, num: len(s.procs), host: host, name: name, first: true}
 	for _, q := range s.procs {
 		p.first = p.first && q.name != name
@@ -168,6 +168,7 @@ func (s *Sim) process(name string, c *client, host int) *netfs.Host {
 		Boot:    func() time.Duration { return p.boot + s.now() },
 		Sleep:   p.sleep,
 		Ops:     ops,
+		Memory:  m,
 	}
 	s.hosts[h] = p
 	return h

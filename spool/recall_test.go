@@ -1,0 +1,138 @@
+package spool_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bobbinmail/bobbin/netfs"
+	"github.com/bobbinmail/bobbin/netfs/simfs"
+	"github.com/bobbinmail/bobbin/spool"
+	"github.com/bobbinmail/bobbin/spool/commitlog"
+)
+
+// visit is a process of h's computer that opens alice's INBOX, delivers a
+// message, makes a change and ends.
+func visit(t *testing.T, s *simfs.Sim, h *netfs.Host) error {
+	t.Helper()
+	b := inboxAt(t, s.Process(h, "visit"))
+	defer b.Close()
+	m, err := b.Open(t.Context())
+	if err != nil {
+		return err
+	}
+	mustPut(t, b, "Subject: x\n\n")
+	if err := m.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	setFlags(t, m, m.UIDNext()-1, "+seen")
+	m.Close(t.Context())
+	return nil
+}
+
+func mustVisit(t *testing.T, s *simfs.Sim, h *netfs.Host) {
+	t.Helper()
+	if err := visit(t, s, h); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func repairs(t *testing.T, h *netfs.Host, o spool.RepairOptions) {
+	t.Helper()
+	b := inboxAt(t, h)
+	defer b.Close()
+	if err := b.Repair(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestRecall restores the share from a snapshot while no process lives.
+func TestRecall(t *testing.T) {
+	simfs.Run(t, simfs.Options{}, func(t *testing.T, s *simfs.Sim) {
+		a, other := s.Host("a"), s.Host("other")
+		makeAlice(t, a, "")
+		mustVisit(t, s, a)
+		shot := s.Server().Snapshot()
+		mustVisit(t, s, a)
+		s.Server().Restore(shot)
+		for _, past := range []string{"a shorter log", "a log with other records"} {
+			err := visit(t, s, a)
+			if !errors.Is(err, commitlog.ErrWentBack) || !strings.Contains(err.Error(), "bobbin repair --restored") {
+				t.Errorf("a process of a host that knows more than %s: %v", past, err)
+			}
+			for range 3 {
+				mustVisit(t, s, other) // it remembers nothing that is gone
+			}
+		}
+		repairs(t, other, spool.RepairOptions{Restored: true})
+		for range 3 {
+			mustVisit(t, s, a)
+			mustVisit(t, s, other)
+		}
+		if err := a.Sleep(t.Context(), time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		s.Server().Restore(shot)
+		repairs(t, s.Process(a, "repair"), spool.RepairOptions{Restored: true})
+		mustVisit(t, s, a)
+	})
+}
+
+// TestRecallRepaired lets repair give up a record that a host remembers.
+func TestRecallRepaired(t *testing.T) {
+	simfs.Run(t, simfs.Options{}, func(t *testing.T, s *simfs.Sim) {
+		a := s.Host("a")
+		makeAlice(t, a, "")
+		mustVisit(t, s, a)
+		d := &damaged{t: t, s: s}
+		d.corrupt(d.last(), "")
+		repairs(t, s.Host("other"), spool.RepairOptions{})
+		mustVisit(t, s, a)
+	})
+}
+
+// remembers is a memory that says one thing, whatever it was told.
+type remembers string
+
+func (r remembers) Recall(string) string  { return string(r) }
+func (remembers) Remember(string, string) {}
+
+// TestRecallNothing opens with memories that say nothing of this mailbox.
+func TestRecallNothing(t *testing.T) {
+	simfs.Run(t, simfs.Options{}, func(t *testing.T, s *simfs.Sim) {
+		a := s.Host("a")
+		makeAlice(t, a, "")
+		mustVisit(t, s, a)
+		token := strings.Repeat("a", netfs.TokenLen)
+		for _, text := range []string{"x", "1", "1 99 " + token, "0 99 " + token, "-1 99 " + token, "1 99 x\n"} {
+			h := s.Host("b")
+			h.Memory = remembers(text)
+			mustVisit(t, s, h)
+		}
+		h := s.Host("none")
+		h.Memory = nil
+		mustVisit(t, s, h)
+	})
+}
+
+// TestRecallOperations counts that memory costs the server nothing.
+func TestRecallOperations(t *testing.T) {
+	simfs.Run(t, simfs.Options{}, func(t *testing.T, s *simfs.Sim) {
+		a := s.Host("a")
+		makeAlice(t, a, "")
+		mustVisit(t, s, a)
+		knows, other := s.Process(a, "knows"), s.Host("other")
+		other.Memory = nil
+		for _, h := range []*netfs.Host{knows, other} {
+			m, err := inboxAt(t, h).Open(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.Close(t.Context())
+		}
+		if x, y := knows.Ops.Read().String(), other.Ops.Read().String(); x != y {
+			t.Errorf("with memory %s, without %s", x, y)
+		}
+	})
+}
