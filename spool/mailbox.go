@@ -359,33 +359,6 @@ func (m *Mailbox) setFlags(ctx context.Context, set UIDSet, c FlagChange) (UIDSe
 	return SetOf(uids...), nil
 }
 
-// Expunge removes all messages in the set for good, by one record, and
-// returns the UIDs that were there.
-func (m *Mailbox) Expunge(ctx context.Context, set UIDSet) (UIDSet, error) {
-	var uids []uint32
-	var names []string
-	err := m.commit(ctx, func(s *state) []string {
-		uids, names = uids[:0], names[:0]
-		for _, msg := range s.in(set) {
-			uids = append(uids, msg.UID)
-			names = append(names, msg.Name)
-		}
-		if len(uids) == 0 {
-			return nil
-		}
-		return []string{expungeOp(SetOf(uids...))}
-	})
-	if err != nil {
-		return nil, err
-	}
-	m.mu.Lock()
-	for _, n := range names {
-		m.owed.expunge[n] = true
-	}
-	m.mu.Unlock()
-	return SetOf(uids...), nil
-}
-
 // Records calls f for every record of the log that is still there, in order,
 // as it reads them.
 func (b *Box) Records(ctx context.Context, f func(*commitlog.Record) error) error {

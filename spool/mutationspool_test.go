@@ -134,4 +134,16 @@ var ofMessages = []mutation{
 		new: "",
 		pkg: ".", run: "TestInitRace",
 	},
+	{
+		rule: "on a full disk an expunge makes room first", file: "expunge.go",
+		old: "	if diskFull(err) {",
+		new: "	if false {",
+		pkg: ".", run: "TestExpungeOnFullShare",
+	},
+	{
+		rule: "what was expunged before makes room first", file: "expunge.go",
+		old: "	if n > 0 {",
+		new: "	if false {",
+		pkg: ".", run: "TestExpungeFreesTheExpungedFirst",
+	},
 }

@@ -58,8 +58,8 @@ func (m *Mailbox) reach(ctx context.Context, msg *Message, use func(name string)
 		if try == 2 {
 			break
 		}
-		if err := m.relist(ctx); err != nil {
-			return err
+		if err := m.relist(ctx); err != nil && !noRoom(err) {
+			return err // without room new mail has no UIDs, and places are known
 		}
 	}
 	// Expunged by another host, which this one has not been told yet.

@@ -30,16 +30,24 @@ func (m *Mailbox) sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	names, err := m.box.fs.ReadDir(ctx, goneDir)
+	names, err := m.gone(ctx)
 	if err != nil {
 		return err
+	}
+	return m.removeAged(ctx, aged{goneDir, names, dir.Mtime, keepGone})
+}
+
+// gone lists the files of bobbin/x that no live message needs.
+func (m *Mailbox) gone(ctx context.Context) ([]string, error) {
+	names, err := m.box.fs.ReadDir(ctx, goneDir)
+	if err != nil {
+		return nil, err
 	}
 	keep, err := m.needed(ctx, names)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	names = slices.DeleteFunc(names, func(n string) bool { return keep[n] })
-	return m.removeAged(ctx, aged{goneDir, names, dir.Mtime, keepGone})
+	return slices.DeleteFunc(names, func(n string) bool { return keep[n] }), nil
 }
 
 // aged are files of one directory, of which those are wanted that have not

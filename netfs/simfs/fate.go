@@ -308,7 +308,7 @@ func (s *Sim) refuse(c *call, errno syscall.Errno) {
 // writeBack perhaps sends a part of the page cache to the server.
 func (s *Sim) writeBack(f *file) {
 	if len(f.buf) > 0 && s.chance(s.faults.WriteBack) {
-		f.flush(s.rng.IntN(len(f.buf) + 1))
+		_ = f.flush(s.rng.IntN(len(f.buf) + 1)) // on a full server it stays
 	}
 }
 
@@ -336,7 +336,7 @@ func (c *call) deliver() {
 	s := &c.p.sim.server
 	switch {
 	case c.node != nil:
-		s.write(c.node, c.buf, c.off)
+		c.res.err = s.write(c.node, c.buf, c.off)
 	case c.op == opCreate:
 		_, c.res.err = s.create(c.dir[0], c.leaf[0], c.perm)
 	default:

@@ -111,14 +111,17 @@ func (f *file) cache(p []byte) (int, error) {
 }
 
 // flush sends the first n bytes of the page cache.
-func (f *file) flush(n int) {
+func (f *file) flush(n int) error {
 	if !f.write || len(f.buf) == 0 {
-		return
+		return nil
 	}
-	f.p.sim.server.write(f.node, f.buf[:n], f.off)
+	if err := f.p.sim.server.write(f.node, f.buf[:n], f.off); err != nil {
+		return err
+	}
 	f.off += n
 	f.buf = f.buf[:copy(f.buf, f.buf[n:])]
 	f.size = len(f.node.data)
+	return nil
 }
 
 // flushAll sends the page cache. A server that has forgotten the file does not
@@ -128,8 +131,11 @@ func (f *file) flushAll() error {
 		f.lose()
 		return syscall.ESTALE
 	}
-	f.flush(len(f.buf))
-	return nil
+	err := f.flush(len(f.buf))
+	if err != nil {
+		f.lose()
+	}
+	return err
 }
 
 // lose forgets the page cache, as a kernel does after a write error: a later

@@ -1,6 +1,7 @@
 package simfs
 
 import (
+	"cmp"
 	"io/fs"
 	"sync"
 	"syscall"
@@ -23,6 +24,7 @@ type Server struct {
 	able  Abilities
 	last  uint64 // the last change id given out
 	past  past
+	limit int // of blocks in use; none if zero
 }
 
 func (s *Server) now() time.Duration {
@@ -89,6 +91,8 @@ func (s *Server) create(dir *inode, leaf string, perm fs.FileMode) (*inode, erro
 	if err == syscall.ENOENT {
 		if nerr := s.able.checkName(leaf); nerr != nil {
 			err = nerr
+		} else if nerr := s.fits(1); nerr != nil {
+			err = nerr
 		}
 	}
 	switch err {
@@ -143,7 +147,7 @@ func (s *Server) symlink(target string, dir *inode, leaf string) error {
 	case len(target) > s.max:
 		return syscall.ENAMETOOLONG
 	}
-	if err := s.place(dir, leaf); err != nil {
+	if err := cmp.Or(s.place(dir, leaf), s.fits(1)); err != nil {
 		return err
 	}
 	n := s.newInode(fs.ModeSymlink | 0o777)
@@ -253,7 +257,7 @@ func (s *Server) remove(dir *inode, leaf string) error {
 }
 
 func (s *Server) mkdir(dir *inode, leaf string, perm fs.FileMode) error {
-	if err := s.place(dir, leaf); err != nil {
+	if err := cmp.Or(s.place(dir, leaf), s.fits(1)); err != nil {
 		return err
 	}
 	n := s.newInode(fs.ModeDir | perm.Perm()&^umask)
@@ -263,14 +267,17 @@ func (s *Server) mkdir(dir *inode, leaf string, perm fs.FileMode) error {
 	return nil
 }
 
-// write puts p at off. What open files have read so far is left alone: bytes
-// are only ever added in place, never changed.
-func (s *Server) write(n *inode, p []byte, off int) {
+// write puts p at off, or nothing of it. What open files have read so far is
+// left alone: bytes are only ever added in place, never changed.
+func (s *Server) write(n *inode, p []byte, off int) error {
 	if len(p) == 0 {
-		return
+		return nil
+	}
+	end := off + len(p)
+	if err := s.fits(max(0, blocks(end)-blocks(len(n.data)))); err != nil {
+		return err
 	}
 	s.save(nil, n)
-	end := off + len(p)
 	if off < len(n.data) {
 		n.data = append(make([]byte, 0, max(end, len(n.data))), n.data...)
 	}
@@ -280,4 +287,5 @@ func (s *Server) write(n *inode, p []byte, off int) {
 	k := copy(n.data[off:], p)
 	n.data = append(n.data, p[k:]...)
 	s.changed(n)
+	return nil
 }
