@@ -226,8 +226,8 @@ func writable(ops []string) error {
 }
 
 // Refresh follows the log and gives UIDs to new mail. While nothing changes
-// it costs one operation for each of the three directories watched. The error
-// wraps [ErrNoFolder] when the folder was deleted.
+// it costs one operation for each of the directories watched: three, or two
+// where no other program changes files ([Marker.HasForeign]). The error wraps [ErrNoFolder] when the folder was deleted.
 func (m *Mailbox) Refresh(ctx context.Context) error {
 	if _, err := m.log.Refresh(ctx); err != nil {
 		return m.box.wrap(err)
@@ -349,7 +349,7 @@ func (m *Mailbox) setFlags(ctx context.Context, set UIDSet, c FlagChange) (UIDSe
 	if err != nil {
 		return nil, err
 	}
-	if c.Add|c.Remove != 0 {
+	if c.Add|c.Remove != 0 && m.box.spool.Marker.ShowsFlags() {
 		m.mu.Lock()
 		for _, u := range uids {
 			m.owed.flags[u] = true

@@ -37,7 +37,24 @@ type Marker struct {
 	RecordMax int `toml:"record_max"`
 	// Separator stands between a message file's base name and its flags: ":" or ";".
 	Separator string `toml:"separator"`
+	// Foreign and Project are "off", or "" for on; see [Marker.HasForeign] and
+	// [Marker.ShowsFlags].
+	Foreign string `toml:"foreign,omitempty"`
+	Project string `toml:"project,omitempty"`
 }
+
+const (
+	markerOff = "off"
+	offLevel  = 2 // the first whose markers say so
+)
+
+// HasForeign tells whether other programs may rename, remove and add files in
+// cur. If not, cur is not watched and what they do there is not taken over;
+// mail that they put into new is found all the same.
+func (m Marker) HasForeign() bool { return m.Foreign != markerOff }
+
+// ShowsFlags tells whether files are renamed to show flags.
+func (m Marker) ShowsFlags() bool { return m.Project != markerOff }
 
 const markerHead = `# This file makes the directory a Bobbin spool. Every host reads it.
 # It was written by "bobbin init" and is never changed by hand.
@@ -75,6 +92,12 @@ func parseMarker(b []byte) (Marker, netfs.Way, error) {
 		return fail("share is not %d characters of a-z 2-7", netfs.TokenLen)
 	case m.Separator != ":" && m.Separator != ";":
 		return fail("separator is neither \":\" nor \";\"")
+	case m.Foreign != "" && m.Foreign != markerOff:
+		return fail("foreign is not \"off\"")
+	case m.Project != "" && m.Project != markerOff:
+		return fail("project is not \"off\"")
+	case m.Level < offLevel && (m.Foreign != "" || m.Project != ""):
+		return fail("foreign and project are not known at level %d", m.Level)
 	case m.RecordMax < probe.RecordMin || m.RecordMax > 64<<10:
 		return fail("record_max is not between 500 and 65536")
 	}
@@ -100,6 +123,9 @@ type InitOptions struct {
 	Slots string
 	// Separator is ":", ";" or "" to try.
 	Separator string
+	// ForeignOff and ProjectOff make a spool without [Marker.HasForeign] and
+	// [Marker.ShowsFlags].
+	ForeignOff, ProjectOff bool
 }
 
 // Init makes h's share a spool. It fails with [ErrExists] if it is one.
@@ -173,7 +199,14 @@ func (p *publisher) choose(ctx context.Context, o InitOptions) (Marker, error) {
 		return Marker{}, err
 	}
 	c, err := probe.Choose(ctx, p.h, p.dir, probe.Choice{Slots: o.Slots, Separator: o.Separator})
-	return Marker{Level: Level, Share: share, Slots: c.Slots, RecordMax: c.RecordMax, Separator: c.Separator}, err
+	m := Marker{Level: Level, Share: share, Slots: c.Slots, RecordMax: c.RecordMax, Separator: c.Separator}
+	if o.ForeignOff {
+		m.Foreign = markerOff
+	}
+	if o.ProjectOff {
+		m.Project = markerOff
+	}
+	return m, err
 }
 
 // firstName holds the marker that was first, where hard links cannot tell.

@@ -14,14 +14,21 @@ import (
 )
 
 func TestMarkerRoundTrip(t *testing.T) {
-	m := Marker{Level: 1, Share: strings.Repeat("a", netfs.TokenLen), Slots: "link", RecordMax: 4000, Separator: ";"}
-	b, err := m.encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, way, err := parseMarker(b)
-	if err != nil || got != m || way != netfs.ViaLink {
-		t.Errorf("%+v by %s, %v; want %+v", got, way, err, m)
+	for _, m := range []Marker{
+		{Level: 1, Share: strings.Repeat("a", netfs.TokenLen), Slots: "link", RecordMax: 4000, Separator: ";"},
+		{Level: 2, Share: strings.Repeat("a", netfs.TokenLen), Slots: "link", RecordMax: 4000, Separator: ";", Foreign: markerOff, Project: markerOff},
+	} {
+		b, err := m.encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(b), "foreign") != (m.Foreign != "") {
+			t.Errorf("what is on must not be written, as level 1 does not know it:\n%s", b)
+		}
+		got, way, err := parseMarker(b)
+		if err != nil || got != m || way != netfs.ViaLink {
+			t.Errorf("%+v by %s, %v; want %+v", got, way, err, m)
+		}
 	}
 }
 
@@ -40,6 +47,10 @@ func TestMarkerRefuses(t *testing.T) {
 		{"record_max", "1", commitlog.ErrCorrupt},
 		{"record_max", "1000000", commitlog.ErrCorrupt},
 		{"separator", `"/"`, commitlog.ErrCorrupt},
+		{"foreign", `"off"`, commitlog.ErrCorrupt}, // at level 1
+		{"project", `"off"`, commitlog.ErrCorrupt},
+		{"foreign", `"on"`, commitlog.ErrCorrupt},
+		{"project", `true`, commitlog.ErrCorrupt},
 		{"colour", `"red"`, commitlog.ErrCorrupt},
 		{"level", "\x00", commitlog.ErrCorrupt},
 	}

@@ -88,7 +88,7 @@ func (m *Mailbox) namesOf(msg *Message) []string {
 	return names
 }
 
-// relist lists new and cur again, whatever their stamps say.
+// relist lists new and cur again, whatever their stamps and the marker say.
 func (m *Mailbox) relist(ctx context.Context) error {
 	unlock, err := m.scanning.Lock(ctx)
 	if err != nil {
@@ -98,7 +98,7 @@ func (m *Mailbox) relist(ctx context.Context) error {
 	m.watchNew.Reset()
 	m.watchCur.Reset()
 	m.nextCur = 0
-	return m.box.wrap(m.scanLocked(ctx))
+	return m.box.wrap(m.scanLocked(ctx, true))
 }
 
 // stepIn is how many files that others left behind one Project renames.

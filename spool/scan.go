@@ -20,7 +20,7 @@ func (m *Mailbox) scan(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
-	return m.box.wrap(m.scanLocked(ctx))
+	return m.box.wrap(m.scanLocked(ctx, m.box.spool.Marker.HasForeign()))
 }
 
 // listing is what a directory was seen to hold.
@@ -29,18 +29,20 @@ type listing struct {
 	names []string
 }
 
-func (m *Mailbox) scanLocked(ctx context.Context) error {
+// scanLocked is scan, of new alone unless whole: where no other program
+// changes files, nothing in cur is news.
+func (m *Mailbox) scanLocked(ctx context.Context, whole bool) error {
 	if m.forgot() {
 		m.watchNew.Reset()
 		m.watchCur.Reset()
 		m.nextCur = 0
 	}
 	lists, err := m.look(ctx, &m.watchNew, "new", nil)
-	if err == nil {
+	if err == nil && whole {
 		lists, err = m.lookCur(ctx, lists)
 	}
 	if err == nil && len(lists) > 0 {
-		err = m.compare(ctx, lists)
+		err = m.compare(ctx, lists, whole)
 	}
 	if err == nil && (len(lists) > 0 && m.placesTwice() != nil || len(m.twins) > 0) {
 		err = m.seeTwins(ctx)
@@ -64,9 +66,12 @@ func (m *Mailbox) forgot() bool {
 }
 
 // compare takes over what the listings show and the log does not know.
-func (m *Mailbox) compare(ctx context.Context, lists []listing) error {
-	m.locate(append(lists, listing{dir: holdDir})...)
-	if len(m.missing()) > 0 {
+func (m *Mailbox) compare(ctx context.Context, lists []listing, whole bool) error {
+	if whole {
+		lists = append(lists, listing{dir: holdDir})
+	}
+	m.locate(lists...)
+	if whole && len(m.missing()) > 0 {
 		held, err := m.box.fs.ReadDir(ctx, holdDir)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("list %s: %w", holdDir, err)
@@ -77,7 +82,7 @@ func (m *Mailbox) compare(ctx context.Context, lists []listing) error {
 	if err == nil {
 		err = m.takeOver(ctx, found)
 	}
-	if err == nil && len(m.missing()) > 0 {
+	if err == nil && whole && len(m.missing()) > 0 {
 		err = m.expungeMissing(ctx)
 	}
 	return err
@@ -141,7 +146,7 @@ func (m *Mailbox) locate(lists ...listing) {
 	m.behind.reset()
 	s.eachPlace(func(base string, at sighting) {
 		if at.msg != nil {
-			if at.msg.Flags != at.flags || at.dir == holdDir {
+			if at.msg.Flags != at.flags && m.box.spool.Marker.ShowsFlags() || at.dir == holdDir {
 				m.behind.flags[at.msg.UID] = true
 			}
 		} else if _, dead := s.tombs[base]; dead {
@@ -214,7 +219,10 @@ func (m *Mailbox) describe(ctx context.Context, base string, p place) (*Message,
 // takeOver commits what the listings tell: UIDs for new messages, in their
 // order, and the flags that other programs changed.
 func (m *Mailbox) takeOver(ctx context.Context, found []*Message) error {
-	imports := m.foreignFlags()
+	var imports []foreignFlag
+	if m.box.spool.Marker.HasForeign() {
+		imports = m.foreignFlags()
+	}
 	for len(found)+len(imports) > 0 {
 		n := min(len(found), assignMax)
 		if err := m.takeSome(ctx, found[:n], imports); err != nil {

@@ -28,6 +28,8 @@ func (a *app) initCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "slots", Usage: "create slots by `WAY`: symlink, link or directory", DefaultText: "what works"},
 			&cli.StringFlag{Name: "separator", Usage: "put `CHAR` before the flags in file names: ':' or ';'", DefaultText: "what works"},
+			&cli.StringFlag{Name: "foreign", Value: "on", Usage: "`on|off`: off if no other Maildir program will change files; cur is not watched then"},
+			&cli.StringFlag{Name: "project", Value: "on", Usage: "`on|off`: off if no other Maildir program will read; names do not show flags then"},
 		},
 		Action: a.init,
 	})
@@ -44,6 +46,13 @@ func (a *app) init(c *cli.Context) error {
 	}
 	if o.Separator != "" && o.Separator != ":" && o.Separator != ";" {
 		return usageErrorf("separator %q: use ':' or ';'", o.Separator)
+	}
+	for name, off := range map[string]*bool{"foreign": &o.ForeignOff, "project": &o.ProjectOff} {
+		v := c.String(name)
+		if v != "on" && v != "off" {
+			return usageErrorf("flag --%s %q: use 'on' or 'off'", name, v)
+		}
+		*off = v == "off"
 	}
 	if err := a.env.MakeDir(dir); err != nil && !os.IsExist(err) {
 		return exitWith(exitCantCreate, err)
