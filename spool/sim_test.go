@@ -372,6 +372,7 @@ func makeAlice(t testing.TB, h *netfs.Host, slots string) {
 var allFaults = simfs.Faults{
 	Crash: 0.0005, Pause: 0.01, Fail: 0.01, Lost: 0.01, Twice: 0.01, Late: 0.005, Echo: 0.005,
 	Full: 0.002, WriteErr: 0.005, WriteBack: 0.1, Stale: 0.1, SplitList: 0.2, PowerLoss: 0.0001,
+	Resent: 0.01, MissList: 0.05, OldList: 0.05, TwiceList: 0.05, Suspend: 0.0002, Jump: 0.0005,
 }
 
 // TestSimulation runs random processes on faulty shares of every kind.

@@ -148,6 +148,8 @@ func TestGenerations(t *testing.T) {
 		if f := &c.Faults; seed%2 == 0 {
 			f.Crash, f.Fail, f.Lost, f.Twice = 0.0003, 0.005, 0.01, 0.01
 			f.Late, f.Echo, f.LateMax = 0.005, 0.005, lateMax
+			f.Resent, f.MissList, f.OldList, f.TwiceList = 0.01, 0.05, 0.05, 0.05
+			f.Suspend, f.Jump = 0.0005, 0.0005
 		}
 		return c
 	}}.Test(t)
