@@ -214,7 +214,7 @@ func (l *Log) noDir(ctx context.Context, why error) error {
 		return errCollected
 	}
 	if l.gen.seen {
-		return l.wentBack(l.gen.first)
+		return l.dirGone(ctx)
 	}
 	l.whole = true
 	return nil

@@ -71,7 +71,8 @@ func TestRemains(t *testing.T) {
 
 // TestRemainsSimulated lets short processes of several computers commit, each
 // looking for what the one before it knew. Nothing is lost, so nobody may miss
-// anything, whatever caches and late requests do.
+// anything, whatever caches and late requests do. (On SMB, seed 3, a client that
+// had looked for a generation's directory too early took it for lost.)
 func TestRemainsSimulated(t *testing.T) {
 	simfs.Plan{Ops: 40_000, Full: 1_000_000, Run: runRemains, Case: func(seed uint64) simfs.Case {
 		c := simfs.Case{
@@ -118,16 +119,16 @@ func (o *told) lives(ctx context.Context, h *netfs.Host, n int) {
 		l, _ := o.log(h)
 		_, err := l.Refresh(ctx)
 		if err == nil && token != "" {
-			if err = l.Remains(ctx, seq, token); errors.Is(err, commitlog.ErrWentBack) {
-				o.t.Errorf("%s misses record %d: %v", h.Tag, seq, err)
-			}
+			err = l.Remains(ctx, seq, token)
 		}
 		for i := range 2 {
 			if err == nil {
 				err = l.Commit(ctx, func() ([]string, error) { return []string{fmt.Sprintf("id:%s.%d.%d", h.Tag, life, i)}, nil })
 			}
 		}
-		o.judge(h, err)
+		if o.judge(h, err); errors.Is(err, commitlog.ErrWentBack) {
+			o.t.Errorf("%s, which knew record %d: %v", h.Tag, seq, err)
+		}
 		if s, k, ok := l.Newest(ctx); ok && s > seq {
 			seq, token = s, k
 		}

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"time"
+
+	"github.com/bobbinmail/bobbin/netfs"
 )
 
 // standing is where a view stood, and in which generation.
@@ -80,6 +83,25 @@ func (l *Log) lost(ctx context.Context, was *standing) (bool, error) {
 		return false, nil
 	}
 	return true, err
+}
+
+// dirGone decides about a generation's directory that was there, if only in a
+// listing, and is not found. The client may still remember that the name was
+// absent (H34), on SMB for a second; then the view starts again.
+func (l *Log) dirGone(ctx context.Context) error {
+	for try := range loadTries {
+		if err := l.Host.Sleep(ctx, 20*time.Millisecond<<min(try, 7)); err != nil {
+			return err
+		}
+		_, err := netfs.Fresh(ctx, l.FS, l.genDir(l.gen))
+		if err == nil {
+			return errCollected
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return l.wentBack(l.gen.first)
 }
 
 // wentBack ends a view whose record seq the share has lost.
