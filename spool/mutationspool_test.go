@@ -143,7 +143,7 @@ var ofMessages = []mutation{
 	{
 		rule: "what was expunged before makes room first", file: "expunge.go",
 		old: "	if n > 0 {",
-		new: "	if false {",
+		new: "	if n < 0 {",
 		pkg: ".", run: "TestExpungeFreesTheExpungedFirst",
 	},
 }
