@@ -37,7 +37,7 @@ const closeTries = 50
 // nothing yet, whose Apply takes what it can of a record, and it needs a
 // spool of [FeatureLevel].
 //
-// docs/spool-format.md §5.7 says why no view forks.
+// docs/spool-format.md §5.8 says why no view forks.
 func (l *Log) Renew(ctx context.Context, o Renewal) (Loss, error) {
 	unlock, err := l.sem.Lock(ctx)
 	if err != nil {
