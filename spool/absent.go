@@ -47,19 +47,20 @@ func (m *Mailbox) expungeMissing(ctx context.Context) error {
 		return err
 	}
 	now := m.box.spool.Host.Boot()
-	sure := map[uint32]time.Duration{}
+	waiting := map[uint32]time.Duration{}
 	var uids []uint32
 	for _, msg := range absent {
 		first, before := m.absent[msg.UID]
 		if !before {
 			first = now
 		}
-		sure[msg.UID] = first
 		if !m.box.spool.Host.Profile.WeakLists || now-first >= weakGap {
 			uids = append(uids, msg.UID)
+		} else {
+			waiting[msg.UID] = first
 		}
 	}
-	m.absent = sure
+	m.absent = waiting
 	if len(tombs) < goneBatch {
 		tombs = nil
 	}
@@ -78,6 +79,18 @@ func (m *Mailbox) expungeMissing(ctx context.Context) error {
 		}
 		return ops
 	})
+}
+
+// secondLookDue tells whether a message that was absent once may be looked for
+// again. No change of a directory need ever call for that look.
+func (m *Mailbox) secondLookDue() bool {
+	now := m.box.spool.Host.Boot()
+	for _, first := range m.absent {
+		if now-first >= weakGap {
+			return true
+		}
+	}
+	return false
 }
 
 func setOfMessages(msgs []*Message) UIDSet {

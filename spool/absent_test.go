@@ -338,3 +338,27 @@ func (f *frozenDir) Stat(ctx context.Context, name string) (netfs.Info, error) {
 	}
 	return i, err
 }
+
+// Where listings are weak, a removal counts after a second look, which comes
+// although nothing changes any more (the simulator's case: seed 168).
+func TestRemovalWhereListingsAreWeak(t *testing.T) {
+	s, root := newSpool(t, spool.InitOptions{})
+	s.Host.Profile.WeakLists = true
+	var later time.Duration
+	boot := s.Host.Boot
+	s.Host.Boot = func() time.Duration { return boot() + later }
+	mustPut(t, inbox(t, s), "Subject: x\n\n")
+	m := open(t, inbox(t, s))
+	if err := os.Remove(filepath.Join(root, "users/alice/new", m.Messages()[0].Name)); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []int{1, 1, 0} {
+		if err := m.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := len(m.Messages()); got != want {
+			t.Errorf("after %v: %d messages, want %d", later, got, want)
+		}
+		later += 40 * time.Second
+	}
+}

@@ -43,6 +43,8 @@ func (m *Mailbox) scanLocked(ctx context.Context, whole bool) error {
 	}
 	if err == nil && len(lists) > 0 {
 		err = m.compare(ctx, lists, whole)
+	} else if err == nil && whole && m.secondLookDue() {
+		err = m.expungeMissing(ctx)
 	}
 	if err == nil && (len(lists) > 0 && m.placesTwice() != nil || len(m.twins) > 0) {
 		err = m.seeTwins(ctx)
