@@ -13,7 +13,8 @@ import (
 
 // giveNewName makes another message of a file whose bytes are not those that
 // its name stands for. The file never leaves cur: whoever finds it under the
-// new name before the record is there takes it for new mail.
+// new name before the record is there takes it for new mail. So a crash in
+// between costs its keywords; the other order could cost the message.
 func (m *Mailbox) giveNewName(ctx context.Context, where string) error {
 	i, err := m.box.fs.Stat(ctx, where)
 	if errors.Is(err, fs.ErrNotExist) {
