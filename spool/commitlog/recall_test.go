@@ -74,7 +74,7 @@ func TestRemains(t *testing.T) {
 // anything, whatever caches and late requests do. (On SMB, seed 3, a client that
 // had looked for a generation's directory too early took it for lost.)
 func TestRemainsSimulated(t *testing.T) {
-	simfs.Plan{Ops: 40_000, Full: 1_000_000, Run: runRemains, Case: func(seed uint64) simfs.Case {
+	simfs.Plan{Ops: 40_000, Full: 300_000, Run: runRemains, Case: func(seed uint64) simfs.Case {
 		c := simfs.Case{
 			Seed: seed, Share: simfs.ShareFor(seed), Hosts: 3 + int(seed%2), Steps: 20, Rounds: 1,
 			Faults: simfs.Faults{Pause: 0.03, PauseMax: time.Second},

@@ -149,7 +149,7 @@ func (o *told) keepOn(ctx context.Context, h *netfs.Host, steps int) {
 func TestRenew(t *testing.T) {
 	seeds, first := uint64(120), uint64(1)
 	if os.Getenv("BOBBIN_TEST_FULL") != "" {
-		seeds = 3000
+		seeds = 1000
 	}
 	if v := os.Getenv("BOBBIN_SIM_SEED"); v != "" {
 		first, _ = strconv.ParseUint(v, 10, 64)
