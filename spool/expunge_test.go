@@ -165,12 +165,12 @@ func TestExpungeOnFullShareCrash(t *testing.T) {
 // call brings it about later.
 func TestExpungeStaysFull(t *testing.T) {
 	simfs.Run(t, simfs.Options{}, func(t *testing.T, s *simfs.Sim) {
-		m := onFull(t, s.Host("a"), 3)
+		onFull(t, s.Host("a"), 3)
 		sp, err := spool.Open(t.Context(), s.Host("b"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		m = open(t, inbox(t, hook(t, sp, func(op, _ string) error {
+		m := open(t, inbox(t, hook(t, sp, func(op, _ string) error {
 			if op == "symlink" {
 				return syscall.EDQUOT
 			}
