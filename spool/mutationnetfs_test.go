@@ -4,8 +4,8 @@ package spool_test
 var ofThePrimitives = []mutation{
 	{
 		rule: "a name is missing only after a look at its directory", file: "../netfs/put.go",
-		old: "	if errors.Is(err, fs.ErrNotExist) {\n		if _, err = Fresh(ctx, p.f, path.Dir(p.name)); err == nil {",
-		new: "	if errors.Is(err, fs.ErrNotExist) && false {\n		if _, err = Fresh(ctx, p.f, path.Dir(p.name)); err == nil {",
+		old: "	if errors.Is(err, fs.ErrNotExist) {\n		if err = afresh(ctx, p.h, p.f, dir); err == nil {",
+		new: "	if errors.Is(err, fs.ErrNotExist) && false {\n		if err = afresh(ctx, p.h, p.f, dir); err == nil {",
 		pkg: "../netfs", run: "TestPut|TestResolve",
 	},
 	{

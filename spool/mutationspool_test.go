@@ -57,12 +57,6 @@ var ofMessages = []mutation{
 		pkg: ".", run: "TestExplore|TestHeldAreNoRemovals",
 	},
 	{
-		rule: "hold is asked too before a message is missing", file: "absent.go",
-		old: "	names := []string{holdDir + \"/\" + msg.Name, \"new/\" + msg.Name}\n	for f := range Flags(64)",
-		new: "	names := []string{\"new/\" + msg.Name}\n	for f := range Flags(64)",
-		pkg: ".", run: "TestExplore",
-	},
-	{
 		rule: "what is not listed is asked for by name", file: "absent.go",
 		old: "		if err == nil {\n			return true, nil\n		}",
 		new: "		if err == nil {\n			continue\n		}",
@@ -115,12 +109,6 @@ var ofMessages = []mutation{
 		old: "		if e.found {\n			// What",
 		new: "		if false {\n			// What",
 		pkg: ".", run: "TestMoversRace|TestMoveAgain",
-	},
-	{
-		rule: "a lost copy keeps the message here", file: "copy.go",
-		old: "	if gone {",
-		new: "	if gone && false {",
-		pkg: ".", run: "TestMoveAfterTheCopyWent|TestMoveLosesTheCopy",
 	},
 	{
 		rule: "a retry of a delivery finds what there is", file: "incoming.go",
