@@ -21,7 +21,7 @@ import (
 func TestSegmentsRace(t *testing.T) {
 	seeds := uint64(25)
 	if full() {
-		seeds = 400
+		seeds = 100
 	}
 	for seed := range seeds {
 		o := simfs.Options{

@@ -70,14 +70,15 @@ func (l *Log) lost(ctx context.Context, was *standing) (bool, error) {
 	}
 	text, err := l.Way.Fresh(ctx, l.FS, l.slotIn(was.gen, at.seq))
 	switch {
-	case err == nil:
-		return firstLine(text) != at.line, nil
-	case !errors.Is(err, fs.ErrNotExist):
+	case err == nil && firstLine(text) == at.line:
+		return false, nil
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return false, err
 	case was.gen.first == 0:
 		return true, nil
 	}
-	// Where a generation is cleared away, the base goes first.
+	// Where a generation is cleared away, the base goes first. Behind it a host
+	// that does not know may have put another record in the slot.
 	_, err = l.FS.Stat(ctx, path.Join(l.Dir, "s", was.gen.name()))
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil

@@ -158,7 +158,7 @@ func TestLinear(t *testing.T) {
 		s := Scanner{Limits: limits}
 		s.Write(in)
 		s.Finish()
-		if took := time.Since(start); took > 5*time.Second {
+		if took := time.Since(start); took > time.Minute { // squared it would be many
 			t.Errorf("%s: %v for %d bytes", name, took, len(in))
 		}
 	}
