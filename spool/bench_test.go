@@ -29,6 +29,7 @@ func counted(t *testing.T, s *spool.Spool, call func() error) (ops netfs.Counts,
 func TestOperationsByKind(t *testing.T) {
 	s, _ := newSpool(t, spool.InitOptions{})
 	s.Host.Profile.Grain = 5 * time.Millisecond
+	calm(s.Host)
 	b := inbox(t, s)
 	for range 2000 {
 		mustPut(t, b, "Subject: x\n\n")
