@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/bobbinmail/bobbin/locking"
 	"github.com/bobbinmail/bobbin/netfs"
@@ -74,8 +75,8 @@ func TestExplore(t *testing.T) {
 		processes   int
 		small, full simfs.Bound
 	}{
-		{2, simfs.Bound{Switches: 1}, simfs.Bound{Faults: 1}},
-		{3, simfs.Bound{}, simfs.Bound{Switches: 1}},
+		{2, simfs.Bound{Switches: 1}, simfs.Bound{Faults: 1, Until: 3 * time.Minute}},
+		{3, simfs.Bound{}, simfs.Bound{Faults: 1, Until: time.Second}},
 	} {
 		t.Run(strconv.Itoa(c.processes), func(t *testing.T) {
 			bound := c.small

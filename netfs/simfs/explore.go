@@ -41,6 +41,10 @@ type Bound struct {
 	States int
 	// Steps is the most operations of one run; 2,000 if zero.
 	Steps int
+	// Until is when the last choice comes: from then on parked calls are carried
+	// out in a fixed order, time passes when none is left, and a run that could
+	// go on for ever by turns of bad luck ends. 10 minutes if zero.
+	Until time.Duration
 }
 
 // Explored is what an exploration came to.
@@ -48,7 +52,7 @@ type Explored struct {
 	// Runs began anew each, States are the different states at which there was
 	// a choice, Steps the operations carried out, Depth the most of one run.
 	Runs, States, Steps, Depth int
-	// Complete says that every run within the bound's Faults and Switches was
+	// Complete says that every run within the bound's Faults, Switches and Until was
 	// made, or led to a state that was seen before.
 	Complete bool
 	// Failure is what judge said of a run, or that one did not end, and Trace
@@ -101,6 +105,9 @@ func Explore(t *testing.T, m Model, b Bound) Explored {
 	if b.Steps == 0 {
 		b.Steps = 2000
 	}
+	if b.Until == 0 {
+		b.Until = 10 * time.Minute
+	}
 	root := m.prepare(t)
 	all := search{m: m, b: b, root: root}
 	all.run(t)
@@ -110,7 +117,7 @@ func Explore(t *testing.T, m Model, b Bound) Explored {
 	out := all.out
 	for faults := 0; faults <= all.failed.faults; faults++ {
 		for switches := 0; faults < all.failed.faults || switches < all.failed.switches; switches++ {
-			less := search{m: m, root: root, b: Bound{faults, switches, b.States, b.Steps}}
+			less := search{m: m, root: root, b: Bound{faults, switches, b.States, b.Steps, b.Until}}
 			less.run(t)
 			out.Runs, out.Steps = out.Runs+less.out.Runs, out.Steps+less.out.Steps
 			if less.out.Failure != nil {
@@ -241,9 +248,9 @@ func (q *search) once(t *testing.T, traceLen int) {
 		w := &walk{search: q}
 		s.setFaults(Faults{})
 		judge := q.m.Start(s)
-		s.walk = w
+		s.setWalk(w)
 		err := s.Run()
-		s.walk = nil
+		s.setWalk(nil)
 		q.out.Runs++
 		q.out.Steps += s.steps
 		q.out.Depth = max(q.out.Depth, s.steps)

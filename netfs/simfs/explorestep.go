@@ -18,6 +18,12 @@ type walk struct {
 	stopped error // what a process found wrong
 }
 
+func (s *Sim) setWalk(w *walk) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.walk = w
+}
+
 // Stop ends a run that is explored: a process saw what must not be, and
 // whoever comes to the same state by another way would see it too. Only the
 // first error of a run counts.
@@ -84,6 +90,9 @@ func (s *Sim) chosenTurn() (more bool, err error) {
 	}
 	w := s.walk
 	list := s.choices()
+	if s.now() >= w.b.Until {
+		list = list[:1]
+	}
 	k := 0
 	if len(list) > 1 {
 		if w.depth < len(w.path) {
