@@ -36,17 +36,25 @@ type generation struct {
 	size   int64  // of the base, in bytes
 	man    *base  // the base without its text; nil until somebody asks for it
 	tokens map[string]uint64
-	since  uint64 // the first record that tokens tells of
-	next   uint64 // the first record that the next base tells of
-	mine   bool   // the last slot was written by this view
-	seen   bool   // its directory was there
-	turn   turn   // how this view came here; empty if by a listing
+	since  uint64    // the first record that tokens tells of
+	next   uint64    // the first record that the next base tells of
+	mine   bool      // the last slot was written by this view
+	seen   bool      // its directory was there
+	turn   witnessed // the rotation by which this view came here; empty if by a listing
 }
 
-// turn is a rotation that a view has read or written.
-type turn struct {
-	slot, line string // it and where it stands
-	base       string // that of the generation it ended; "" of the first
+// witnessed is a record that a view has read or written.
+type witnessed struct {
+	slot, line string // where it stands, and the record
+	base       string // of its generation; "" of the first
+}
+
+func (g *generation) record(slot, line string) witnessed {
+	w := witnessed{slot: slot, line: line}
+	if g.first > 0 {
+		w.base = g.name()
+	}
+	return w
 }
 
 func (g *generation) dir() string {
@@ -122,10 +130,7 @@ func (l *Log) turn(r *Record, rot rotation) {
 	g := &generation{
 		first: r.Seq, base: rot.base, size: rot.size, mine: l.gen.mine,
 		tokens: l.gen.tokens, since: l.gen.first + 1, next: l.gen.first + 1,
-		turn: turn{slot: l.slot(r.Seq), line: r.line},
-	}
-	if l.gen.first > 0 {
-		g.turn.base = l.gen.name()
+		turn: l.gen.record(l.slot(r.Seq), r.line),
 	}
 	for t, seq := range g.tokens {
 		if seq < g.since {
@@ -158,21 +163,32 @@ func (l *Log) confirmBase(ctx context.Context) error {
 // to its generation. A base is there before its rotation: a server that lost
 // the one may have kept the other.
 func (l *Log) confirmTurn(ctx context.Context) error {
-	t := l.gen.turn
-	text, err := l.Way.Fresh(ctx, l.FS, t.slot)
-	gone := errors.Is(err, fs.ErrNotExist)
-	if err != nil && !gone || firstLine(text) == t.line {
-		return err
+	stands, err := l.stands(ctx, l.gen.turn)
+	if err == nil && !stands {
+		err = l.wentBack(l.gen.first)
 	}
-	if t.base != "" { // it is removed before the slots are
-		_, err := l.FS.Stat(ctx, path.Join(l.Dir, "s", t.base))
-		if gone && errors.Is(err, fs.ErrNotExist) {
-			return nil
-		} else if err != nil {
-			return err
-		}
+	return err
+}
+
+// stands tells whether a record that was read is still there, or was cleared
+// away. A generation's base is removed before its slots are; behind it a host
+// that does not know may have put another record in the slot.
+func (l *Log) stands(ctx context.Context, w witnessed) (bool, error) {
+	text, err := l.Way.Fresh(ctx, l.FS, w.slot)
+	if err == nil && firstLine(text) == w.line {
+		return true, nil
 	}
-	return l.wentBack(l.gen.first)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	if w.base == "" {
+		return false, nil
+	}
+	_, err = l.FS.Stat(ctx, path.Join(l.Dir, "s", w.base))
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	}
+	return false, err
 }
 
 // loadTries is how often a start is made when generations are cleared away

@@ -65,25 +65,15 @@ func (l *Log) lost(ctx context.Context, was *standing) (bool, error) {
 	if l.at.seq < at.seq || at.token != "" && at.tokenSeq >= l.gen.since && l.gen.tokens[at.token] != at.tokenSeq {
 		return true, nil
 	}
-	if at.line == "" {
+	w := was.gen.turn // where a generation begins, its rotation is the last record
+	if at.line != "" {
+		w = was.gen.record(l.slotIn(was.gen, at.seq), at.line)
+	}
+	if w.slot == "" {
 		return false, nil
 	}
-	text, err := l.Way.Fresh(ctx, l.FS, l.slotIn(was.gen, at.seq))
-	switch {
-	case err == nil && firstLine(text) == at.line:
-		return false, nil
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return false, err
-	case was.gen.first == 0:
-		return true, nil
-	}
-	// Where a generation is cleared away, the base goes first. Behind it a host
-	// that does not know may have put another record in the slot.
-	_, err = l.FS.Stat(ctx, path.Join(l.Dir, "s", was.gen.name()))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return true, err
+	stands, err := l.stands(ctx, w)
+	return !stands, err
 }
 
 // dirGone decides about a generation's directory that was there, if only in a
