@@ -230,22 +230,36 @@ func TestNoSegmentsInLevel1(t *testing.T) {
 	}
 }
 
-// suspended runs a function before the next link is made, as if the process
-// had stood still meanwhile.
+// suspended runs a function before the next link is made, or the next listing
+// of the log, as if the process had stood still meanwhile.
 type suspended struct {
 	netfs.FS
 	meanwhile *func()
+	listing   *func()
 }
 
 func (s suspended) Sub(ctx context.Context, name string) (netfs.FS, error) {
 	f, err := s.FS.Sub(ctx, name)
-	return suspended{f, s.meanwhile}, err
+	return suspended{f, s.meanwhile, s.listing}, err
+}
+
+func (s suspended) ReadDir(ctx context.Context, name string) ([]string, error) {
+	if s.listing != nil && name == "bobbin" {
+		resume(s.listing)
+	}
+	return s.FS.ReadDir(ctx, name)
+}
+
+func resume(f *func()) {
+	if g := *f; g != nil {
+		*f = nil
+		g()
+	}
 }
 
 func (s suspended) Symlink(ctx context.Context, target, name string) error {
-	if f := *s.meanwhile; f != nil {
-		*s.meanwhile = nil
-		f()
+	if s.meanwhile != nil {
+		resume(s.meanwhile)
 	}
 	return s.FS.Symlink(ctx, target, name)
 }
@@ -262,7 +276,7 @@ func TestSuspendedSegmentWriter(t *testing.T) {
 
 	h := openHost(t, dir)
 	var meanwhile func()
-	h.Share = suspended{h.Share, &meanwhile}
+	h.Share = suspended{h.Share, &meanwhile, nil}
 	slow, err := spool.Open(t.Context(), h)
 	if err != nil {
 		t.Fatal(err)
@@ -292,13 +306,47 @@ func TestSuspendedSegmentWriter(t *testing.T) {
 	if meanwhile != nil {
 		t.Fatal("no segment was written")
 	}
-	found, err := b.Check(t.Context())
-	for _, f := range found {
-		t.Errorf("check: %s", f)
+	checkClean(t, b)
+	checkSummaries(t, m, spool.Structure, 30)
+	checkSummaries(t, open(t, b), spool.Structure, 30)
+}
+
+// A host that is suspended between ending a generation and clearing away what
+// is old removes no segment that others have named meanwhile (seed 360 of
+// TestSegmentsRace).
+func TestSuspendedSweeper(t *testing.T) {
+	s, dir := newSpool(t, spool.InitOptions{})
+	tuning := commitlog.Tuning{Slots: 5, KeepFor: 1}
+	s.Tuning = tuning
+	b := inbox(t, s)
+	fillSubjects(t, b, 30)
+	other := open(t, b)
+	flag := func(m *spool.Mailbox, n int) {
+		t.Helper()
+		for i := range n {
+			if _, err := m.SetFlags(t.Context(), spool.SetOf(1), spool.FlagChange{AddKeywords: []string{fmt.Sprintf("k%d", m.ModSeq()+uint64(i))}}); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
+	h := openHost(t, dir)
+	var listing func()
+	h.Share = suspended{h.Share, nil, &listing}
+	slow, err := spool.Open(t.Context(), h)
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkSummaries(t, m, spool.Structure, 30)
-	checkSummaries(t, open(t, b), spool.Structure, 30)
+	slow.Tuning = tuning
+	m := open(t, inbox(t, slow))
+	listing = func() {
+		flag(other, 1)
+		summaries(t, other, spool.Columns)
+		other.KeepSummaries(t.Context())
+		flag(other, 20)
+	}
+	flag(m, 10)
+	if listing != nil {
+		t.Fatal("no generation was ended")
+	}
+	checkClean(t, b)
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strconv"
 	"time"
 
@@ -208,15 +209,17 @@ func (l *Log) unlink(ctx context.Context, files []string) {
 }
 
 // collect clears away the generations that no reader needs: those before the
-// one before this, but never the first, that ended long enough ago.
+// one before this, but never the first, that ended long enough ago. Later ones
+// than this may have come meanwhile; which files they need this view's state
+// does not tell.
 func (l *Log) collect(ctx context.Context) error {
 	names, err := l.FS.ReadDir(ctx, l.Dir)
 	if err != nil {
 		return err
 	}
-	gens := parseGenerations(names)
+	gens := slices.DeleteFunc(parseGenerations(names), func(g *generation) bool { return g.first > l.gen.first })
 	for i, g := range gens {
-		if g.first == 0 || i+2 >= len(gens) || gens[i+2].first > l.gen.first {
+		if g.first == 0 || i+2 >= len(gens) {
 			continue
 		}
 		last, when, err := l.lastOf(ctx, g, gens[i+1])
