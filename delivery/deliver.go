@@ -41,9 +41,12 @@ type Envelope struct {
 	// SenderUnknown lets a "From " line at the head of the message say who the
 	// sender is, if there is one.
 	SenderUnknown bool
-	// Users are the recipients. A user named twice gets the message once.
+	// Users are the recipients, or their addresses. Who is named twice gets the
+	// message once.
 	Users []string
-	// Folder is where it goes; empty means INBOX.
+	// Rules say whom an address of Users means.
+	Rules Rules
+	// Folder is where it goes; empty means where the address says, or INBOX.
 	Folder string
 	// QueueID is the MTA's name for the message. With it a retry of a
 	// delivery to several users that broke off in the middle doubles nothing.
@@ -112,29 +115,20 @@ type delivery struct {
 
 // open finds all mailboxes before anything is written.
 func (d *delivery) open(ctx context.Context) error {
-	var users []string
-	for _, u := range d.envelope.Users {
-		clean, err := spool.CleanUser(u)
+	for _, address := range d.envelope.Users {
+		b, err := d.envelope.Rules.Find(ctx, d.to, address, d.envelope.Folder)
 		if err != nil {
 			return err
 		}
-		if !slices.Contains(users, clean) {
-			users = append(users, clean)
-		}
-	}
-	if len(users) == 0 {
-		return ErrNoRecipient
-	}
-	folder := d.envelope.Folder
-	if folder == "" {
-		folder = spool.Inbox
-	}
-	for _, u := range users {
-		b, err := d.to.Box(ctx, u, folder)
-		if err != nil {
-			return err
+		same := func(o *spool.Box) bool { return o.User == b.User && o.Folder == b.Folder }
+		if slices.ContainsFunc(d.boxes, same) {
+			_ = b.Close()
+			continue
 		}
 		d.boxes = append(d.boxes, b)
+	}
+	if len(d.boxes) == 0 {
+		return ErrNoRecipient
 	}
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
+	"strings"
 
 	"github.com/bobbinmail/bobbin/netfs"
 )
@@ -98,4 +100,28 @@ func (h home) whyNot(ctx context.Context, folder string) error {
 		return fmt.Errorf("user %s: the mailbox %s is missing: %w", h.user, h.dir, fs.ErrNotExist)
 	}
 	return fmt.Errorf("user %s: %w", h.user, ErrNoUser)
+}
+
+// Sibling finds another folder of the mailbox's user, and no shared one. With
+// fold and without a folder of exactly that name it is the one whose name differs
+// in nothing but case, if there is only one. The error wraps [ErrNoFolder] or
+// [ErrBadName].
+func (b *Box) Sibling(ctx context.Context, folder string, fold bool) (*Box, error) {
+	h := b.home
+	if _, public := splitPublic(folder); public || h.public {
+		return nil, h.noFolder(folder)
+	}
+	found, err := h.box(ctx, folder)
+	if !fold || !errors.Is(err, ErrNoFolder) {
+		return found, err
+	}
+	names, lerr := h.list(ctx)
+	if lerr != nil {
+		return nil, lerr
+	}
+	names = slices.DeleteFunc(names, func(n string) bool { return !strings.EqualFold(n, folder) })
+	if len(names) != 1 {
+		return nil, err
+	}
+	return h.box(ctx, names[0])
 }

@@ -116,10 +116,16 @@ func (a *app) run(ctx context.Context, words []string) (code int) {
 	if lost := a.out.Err(); lost != nil && (err == nil || errors.Is(err, lost)) {
 		err = fmt.Errorf("%w: %w", errOutput, lost)
 	}
+	mta := a.notes[inv.command()].MTA
+	code = exitCode(err, mta)
 	if err != nil && !errors.Is(err, errNothingFound) {
+		if mta && code != exitUsage {
+			// Mail systems look for it at the beginning of what we say.
+			fmt.Fprint(a.env.Stderr, statusCode(err, code)+" ")
+		}
 		a.complain(err)
 	}
-	return exitCode(err, a.notes[inv.command()].MTA)
+	return code
 }
 
 // complain prints err as the one line on standard error.

@@ -24,7 +24,7 @@ func (a *app) configCommand() *cli.Command {
 		Name:        "config",
 		Usage:       "print the settings and where they come from",
 		Description: configDescription(),
-		Flags:       []cli.Flag{spoolFlag(), userFlag(), jsonFlag()},
+		Flags:       append([]cli.Flag{spoolFlag(), userFlag(), jsonFlag()}, deliveryFlags()...),
 		Action:      a.printConfig,
 	})
 }
@@ -73,7 +73,7 @@ func (a *app) printConfig(c *cli.Context) error {
 		return err
 	}
 	for _, l := range lines {
-		_, err := fmt.Fprintf(a.out, "%-8s = %s  (%s)\n", l.Name, printable(fmt.Sprintf("%q", l.Value)), printable(l.From))
+		_, err := fmt.Fprintf(a.out, "%-16s = %s  (%s)\n", l.Name, printable(fmt.Sprintf("%q", l.Value)), printable(l.From))
 		if err != nil {
 			return err
 		}

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -27,16 +29,18 @@ func (a *app) deliverCommand() *cli.Command {
 		Description: "Reads a message and delivers it to all USERs or to none. Return-Path and Delivered-To are added on top; " +
 			"a line 'From SENDER DATE' before the header is taken as the envelope. A message whose lines all end in CRLF is " +
 			"stored with LF; any other is stored as it is. " +
+			"A USER may be an address: USER+FOLDER goes to that folder if there is one; bobbin-config(1) has the rules under detail-separator, local-domains, catch-all and address-case. " +
+			"What goes wrong is told on one line that begins with an enhanced status code, such as 5.1.1 for a user who is unknown. " +
 			"An MTA should name one USER at a time: one exit code goes for all, so with several users a permanent error such as an unknown " +
 			"user is reported as temporary. If a delivery to several users breaks off in the middle, a retry with the same --queue-id doubles nothing, on whatever host it runs. " +
 			"With --location, root becomes the owner of each USER's mail in a process of its own before it looks at the mail; then some USERs may have the message and others not.",
-		Flags: []cli.Flag{
+		Flags: append([]cli.Flag{
 			spoolFlag(),
 			folderFlag(),
 			&cli.StringFlag{Name: "sender", Aliases: []string{"f"}, Usage: "the return path is `SENDER`", DefaultText: "what a From line says, else empty"},
 			&cli.StringFlag{Name: "queue-id", Usage: "the mail system's `ID` of the message"},
 			&cli.BoolFlag{Name: "one-of-several", Usage: "other calls deliver the message to other users", Hidden: true},
-		},
+		}, deliveryFlags()...),
 		Action: a.deliver,
 	})
 }
@@ -45,8 +49,11 @@ func (a *app) deliver(c *cli.Context) error {
 	if err := wantArgs(c, 1, -1); err != nil {
 		return err
 	}
+	rules, err := a.rules(c)
+	if err != nil {
+		return err
+	}
 	var to delivery.Mailboxes
-	var err error
 	switch location := a.location(c); {
 	case location == "":
 		to, err = a.openSpool(c)
@@ -58,11 +65,16 @@ func (a *app) deliver(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	folder := ""
+	if c.IsSet("folder") {
+		folder = cmp.Or(c.String("folder"), spool.Inbox)
+	}
 	err = delivery.Deliver(c.Context, to, delivery.Envelope{
 		Sender:        strings.Trim(c.String("sender"), "<>"),
 		SenderUnknown: !c.IsSet("sender"),
 		Users:         c.Args().Slice(),
-		Folder:        c.String("folder"),
+		Rules:         rules,
+		Folder:        folder,
 		QueueID:       c.String("queue-id"),
 		OneOfSeveral:  c.Bool("one-of-several"),
 	}, a.env.Stdin)
@@ -74,4 +86,29 @@ func (a *app) deliver(c *cli.Context) error {
 		return exitWith(exitTempFail, err)
 	}
 	return err
+}
+
+// rules are the settings about addresses.
+func (a *app) rules(c *cli.Context) (delivery.Rules, error) {
+	location := a.location(c)
+	r := delivery.Rules{
+		Separators: cmp.Or(c.String("detail-separator"), "+"),
+		Domains:    strings.Fields(c.String("local-domains")),
+		CatchAll:   c.String("catch-all"),
+		Unlisted:   location != "" && !strings.HasPrefix(location, homeTemplate),
+	}
+	if r.Separators == "none" {
+		r.Separators = ""
+	}
+	if strings.ContainsAny(r.Separators, "@") {
+		return r, fmt.Errorf("%w: detail-separator %q: an @ comes before the domain", errConfig, r.Separators)
+	}
+	switch rule := cmp.Or(c.String("address-case"), "fold"); rule {
+	case "fold":
+	case "exact":
+		r.Exact = true
+	default:
+		return r, fmt.Errorf("%w: address-case %q: it is fold or exact", errConfig, rule)
+	}
+	return r, nil
 }

@@ -44,7 +44,11 @@ func (a *app) deliverChild(c *cli.Context, user string, message *os.File) error 
 		return err
 	}
 	words := []string{"deliver", "--one-of-several"}
-	for _, name := range []string{"config", "location", "folder", "sender", "queue-id"} {
+	names := []string{"config", "location", "folder", "sender", "queue-id"}
+	for _, f := range deliveryFlags() {
+		names = append(names, f.Names()[0])
+	}
+	for _, name := range names {
 		if c.IsSet(name) {
 			words = append(words, dashed(name)+"="+c.String(name))
 		}

@@ -132,6 +132,18 @@ func exitCode(err error, mta bool) int {
 	return exitFailure
 }
 
+// statusCode is the enhanced status code (RFC 3463) that goes with an exit code
+// of a command that a mail system runs.
+func statusCode(err error, code int) string {
+	switch status := delivery.Status(err); {
+	case (code == exitTempFail) == (status[0] == '4'):
+		return status
+	case code == exitTempFail:
+		return "4.3.0"
+	}
+	return "5.3.0"
+}
+
 // exitCodes lists the codes a command may end with, for its man page. With
 // spool the command works on one, and everything in exitTable can happen.
 func exitCodes(n notes, spool bool) []int {

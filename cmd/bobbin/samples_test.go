@@ -120,7 +120,7 @@ func (got result) wantSafe(t *testing.T, words ...string) {
 func (got result) wantComplaint(t *testing.T, code int, what string) {
 	t.Helper()
 	got.wantSafe(t)
-	if got.code != code || strings.Count(got.err, "\n") != 1 || !strings.HasPrefix(got.err, "bobbin: ") || !strings.Contains(got.err, what) {
+	if got.code != code || strings.Count(got.err, "\n") != 1 || !complaint.MatchString(got.err) || !strings.Contains(got.err, what) {
 		t.Errorf("exit code %d, %q; want %d and one line with %q", got.code, got.err, code, what)
 	}
 }

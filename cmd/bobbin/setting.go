@@ -13,6 +13,8 @@ type setting struct {
 	Usage   string // as cli has it, with the placeholder in backquotes
 	Default string // in words, what holds when nobody gives it
 	Text    string // more about it, for bobbin-config(1)
+
+	Delivery bool // it is for the commands that bring mail in
 }
 
 // settings is the one table of them: the flags, the keys of the file and their
@@ -34,6 +36,29 @@ var settings = []setting{
 			"it does not know is refused, a missing home directory is a temporary failure, a missing Maildir in it is made. Without %h the user's own directory must be " +
 			"there; only a Maildir below it is made. 'bobbin deliver' and the readers' commands, run by root, become the owner first.",
 	},
+	{
+		Name: "detail-separator", Value: "CHARACTERS", Env: "BOBBIN_DETAIL_SEPARATOR", Delivery: true,
+		Usage: "what may stand between a user and a detail: any of `CHARACTERS`, or none", Default: "+",
+		Text: "Mail for alice+lists goes to alice's folder lists if there is one, and else to her INBOX. The first of the characters in an address counts. " +
+			"A user whose whole name has one goes before. Shared folders get no mail in this way.",
+	},
+	{
+		Name: "local-domains", Value: "DOMAINS", Env: "BOBBIN_LOCAL_DOMAINS", Delivery: true,
+		Usage: "users are found without `DOMAINS`", Default: "none",
+		Text: "Domains, with spaces between them, whose users are also found by their names alone: with example.org, alice@example.org is alice, unless there is a user alice@example.org.",
+	},
+	{
+		Name: "catch-all", Value: "USER", Env: "BOBBIN_CATCH_ALL", Delivery: true,
+		Usage: "mail for nobody goes to `USER`", Default: "it is refused",
+		Text: "Who gets mail for users that there are not; %d in it is the domain of the address. A look-up that fails is no reason to ask for him. Without it such mail is given back. " +
+			"With a location that does not begin with %h nobody knows which users there are, so it has no effect.",
+	},
+	{
+		Name: "address-case", Value: "RULE", Env: "BOBBIN_ADDRESS_CASE", Delivery: true,
+		Usage: "what capital letters in an address mean: `RULE` is fold or exact", Default: "fold",
+		Text: "With fold, capital letters of a user are small ones, and a detail finds a folder whose name differs in case alone if it is the only one. " +
+			"With exact, users have small letters, and a detail is the name of a folder to the letter.",
+	},
 }
 
 func settingOf(name string) *setting {
@@ -53,6 +78,16 @@ func (s *setting) flag() cli.Flag {
 func spoolFlag() cli.Flag    { return settingOf("spool").flag() }
 func userFlag() cli.Flag     { return settingOf("user").flag() }
 func locationFlag() cli.Flag { return settingOf("location").flag() }
+
+// deliveryFlags are the settings of commands that bring mail in.
+func deliveryFlags() (list []cli.Flag) {
+	for i := range settings {
+		if settings[i].Delivery {
+			list = append(list, settings[i].flag())
+		}
+	}
+	return list
+}
 
 func configFlag() cli.Flag {
 	return &cli.StringFlag{Name: "config", Usage: "read settings from `FILE`", EnvVars: []string{"BOBBIN_CONFIG"}, DefaultText: "see bobbin-config(1)"}

@@ -135,6 +135,15 @@ func TestSystemUsers(t *testing.T) {
 	s.wantOwned(filepath.Join(s.dir, "home/alice/Maildir"), aliceUID)
 	s.wantOwned(filepath.Join(s.dir, "home/bob/Maildir"), bobUID)
 
+	// Details and domains, as root and as the user.
+	s.want(0, s.run(aliceUID, "", "folder", "create", "Lists", "--user", "alice"), "")
+	s.want(0, s.run(0, message, "deliver", "alice+lists@example.org", "--local-domains", "example.org"), "")
+	s.want(0, s.run(aliceUID, message, "deliver", "alice+lists"), "")
+	s.want(0, s.run(0, message, "deliver", "--local-domains", "example.org", "alice+lists@example.org", "bob+lists"), "")
+	s.want(0, s.run(aliceUID, "", "list", "--user", "alice", "--folder", "Lists"), "     3  ")
+	s.want(exitNoUser, s.run(0, message, "deliver", "nosuchuser+lists"), "no such user")
+	s.want(exitTempFail, s.run(0, message, "deliver", "broken+lists"), "look up user broken")
+
 	// One user does not see another's mail, by any name.
 	s.want(exitNoPerm, s.run(aliceUID, "", "list", "--user", "bob"), "permission denied")
 	s.want(exitTempFail, s.run(aliceUID, message, "deliver", "bob"), "permission denied")
@@ -152,7 +161,7 @@ func TestSystemUsers(t *testing.T) {
 	s.want(exitTempFail, s.run(0, message, "deliver", "--queue-id", "2", "alice", "away", "bob"), "1 of 3 users did not get the message")
 	s.want(0, s.run(0, message, "deliver", "--queue-id", "2", "alice"), "")
 	s.want(0, s.run(0, message, "deliver", "--queue-id", "2", "alice", "bob"), "")
-	for uid, want := range map[int]int{aliceUID: 3, bobUID: 2} {
+	for uid, want := range map[int]int{aliceUID: 3, bobUID: 3} {
 		user := map[int]string{aliceUID: "alice", bobUID: "bob"}[uid]
 		if got := s.run(uid, "", "list", "--json", "--user", user); strings.Count(got.out, `"uid"`) != want {
 			t.Errorf("%s has %s, want %d messages", user, got.out, want)
