@@ -75,7 +75,7 @@ func (m mutation) build(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	out, err := exec.Command("go", "test", "-c", "-vet=off", "-overlay", plan, "-o", bin, "./"+m.pkg).CombinedOutput()
+	out, err := exec.Command("go", "test", "-c", "-vet=off", "-ldflags=-w", "-overlay", plan, "-o", bin, "./"+m.pkg).CombinedOutput()
 	if err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}

@@ -134,4 +134,25 @@ var ofMessages = []mutation{
 		new: "	if n < 0 {",
 		pkg: ".", run: "TestExpungeFreesTheExpungedFirst",
 	},
+	{
+		rule: "of two names neither is believed", file: "scan.go",
+		old: "at.tells && !at.twice && at.msg", new: "at.tells && at.msg",
+		pkg: ".", run: "TestTwoNames",
+	},
+	{
+		rule: "of two names every one shows a value afterwards", file: "twin.go",
+		old: "	for _, f := range append(names, msg.unite(names)) {",
+		new: "	for _, f := range []Flags{msg.unite(names)} {",
+		pkg: ".", run: "TestTwoNames",
+	},
+	{
+		rule: "a name that is behind says nothing of flags that were cleared", file: "twin.go",
+		old: "		if m.foreign(f) {\n			touched", new: "		if true {\n			touched",
+		pkg: ".", run: "TestTwoNames",
+	},
+	{
+		rule: "of two names none clears what another shows", file: "twin.go",
+		old: "(removed&^shown)", new: "removed",
+		pkg: ".", run: "TestTwoNames",
+	},
 }

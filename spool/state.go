@@ -45,12 +45,19 @@ func (p flagStates) with(f Flags) flagStates { return p | 1<<f }
 func (m *Message) foreign(f Flags) bool { return !m.past.has(f) }
 
 // merge returns m after another program gave its file the flags f: what it
-// changed is taken over, what the log changed stays. The file showed one of
-// the past states before; the one nearest to f is taken for it. (What the file
-// showed first will not do: a flag that the log set, showed and cleared again
-// would come back.)
+// changed is taken over, what the log changed stays.
 func (m *Message) merge(f Flags) Message {
-	n := *m
+	n, touched := *m, m.touched(f)
+	n.Flags = m.Flags&^touched | f&touched
+	n.past = flagStates(0).with(f).with(n.Flags)
+	return n
+}
+
+// touched are the flags that a program changed which gave the file the flags
+// f. The file showed one of the past states before; the one nearest to f is
+// taken for it. (What the file showed first will not do: a flag that the log
+// set, showed and cleared again would come back.)
+func (m *Message) touched(f Flags) Flags {
 	shown, best := m.Flags, 100
 	for d := range Flags(64) {
 		// The present state counts as nearer than others equally far.
@@ -59,10 +66,7 @@ func (m *Message) merge(f Flags) Message {
 			shown, best = d, far
 		}
 	}
-	touched := f ^ shown
-	n.Flags = m.Flags&^touched | f&touched
-	n.past = flagStates(0).with(f).with(n.Flags)
-	return n
+	return f ^ shown
 }
 
 // state is what the records of a log add up to.

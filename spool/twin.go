@@ -116,29 +116,32 @@ func sortedKeys[V any](set map[string]V) []string {
 
 // resolve leaves a message one of its files.
 func (m *Mailbox) resolve(ctx context.Context, base string, places []place) error {
-	var flags Flags
 	m.mu.RLock()
 	msg := m.state.named(base)
 	m.mu.RUnlock()
 	if msg == nil {
 		return nil
 	}
+	var names []Flags // what the names say
 	for _, p := range places {
-		if p.tells() && msg.foreign(p.flags()) {
-			flags |= p.flags()
+		if p.tells() && m.box.spool.Marker.HasForeign() {
+			names = append(names, p.flags())
 		}
 	}
-	err := m.commit(ctx, func(s *state) []string {
-		if msg = s.named(base); msg == nil || flags == 0 || !msg.foreign(flags) {
-			return nil
-		}
-		return []string{importOp(msg.UID, flags)}
-	})
-	if err != nil || msg == nil {
+	keep, err := m.choose(ctx, msg.Size, msg.unite(names), places)
+	if err != nil {
 		return err
 	}
-	keep, err := m.choose(ctx, msg, places)
-	if err != nil {
+	if i := slices.Index(names, keep.flags()); i > 0 {
+		names[0], names[i] = names[i], names[0]
+	}
+	err = m.commit(ctx, func(s *state) []string {
+		if msg = s.named(base); msg == nil {
+			return nil
+		}
+		return uniteOps(msg, names)
+	})
+	if err != nil || msg == nil {
 		return err
 	}
 	var errs []error
@@ -150,9 +153,45 @@ func (m *Mailbox) resolve(ctx context.Context, base string, places []place) erro
 	return several(errs)
 }
 
+// unite returns a message's flags after other programs gave its files these
+// names: each change counts, but nothing is cleared that a name shows.
+func (m *Message) unite(names []Flags) Flags {
+	var shown, added, removed Flags
+	for _, f := range names {
+		shown |= f
+		if m.foreign(f) {
+			touched := m.touched(f)
+			added, removed = added|f&touched, removed|touched&^f
+		}
+	}
+	return m.Flags&^(removed&^shown) | added
+}
+
+// uniteOps gives a message the flags of each of the names, if any is foreign,
+// and in the end the united ones: from then on every name shows a value that
+// the flags had, and whichever is left is no news.
+func uniteOps(msg *Message, names []Flags) (ops []string) {
+	if !slices.ContainsFunc(names, msg.foreign) {
+		return nil
+	}
+	now := *msg
+	if f := names[0]; msg.foreign(f) {
+		ops, now = append(ops, importOp(msg.UID, f)), msg.merge(f)
+	}
+	for _, f := range append(names, msg.unite(names)) {
+		if f == now.Flags {
+			continue
+		}
+		c := FlagChange{Add: f &^ now.Flags, Remove: now.Flags &^ f}
+		ops = append(ops, flagOps(SetOf(msg.UID), c)...)
+		now.Flags = f
+	}
+	return ops
+}
+
 // choose takes the file that has the message's size, and of several the one
-// that shows its flags.
-func (m *Mailbox) choose(ctx context.Context, msg *Message, places []place) (keep place, err error) {
+// that shows these flags.
+func (m *Mailbox) choose(ctx context.Context, size int64, flags Flags, places []place) (keep place, err error) {
 	best := -1
 	for _, p := range places {
 		i, err := m.box.fs.Stat(ctx, p.name())
@@ -163,10 +202,10 @@ func (m *Mailbox) choose(ctx context.Context, msg *Message, places []place) (kee
 			return keep, err
 		}
 		rank := 0
-		if i.Mode.IsRegular() && i.Size == msg.Size {
+		if i.Mode.IsRegular() && i.Size == size {
 			rank += 2
 		}
-		if p.dir == "cur" && p.flags() == msg.Flags {
+		if p.dir == "cur" && p.flags() == flags {
 			rank++
 		}
 		if rank > best {
