@@ -20,6 +20,10 @@ import (
 // carries his Delivered-To, or more Received fields than any real path gives.
 var ErrLoop = errors.New("mail forwarding loop")
 
+// ErrRefused means that a command or a server to which the message was to go does
+// not want it, now or later.
+var ErrRefused = errors.New("refused")
+
 // ErrNoRecipient means that nobody was named to deliver to.
 var ErrNoRecipient = errors.New("no user to deliver to")
 
@@ -51,6 +55,9 @@ type Envelope struct {
 	// QueueID is the MTA's name for the message. With it a retry of a
 	// delivery to several users that broke off in the middle doubles nothing.
 	QueueID string
+	// Forwarded is a user whose own .forward sends the message back to him, by a
+	// command: his Delivered-To is no loop.
+	Forwarded string
 	// OneOfSeveral says that other calls deliver the message to other users, and
 	// all will be repeated if one of them fails: with a QueueID this one leaves
 	// a trace for the retry, which is swept after days.
@@ -82,16 +89,21 @@ func Deliver(ctx context.Context, to Mailboxes, e Envelope, body io.Reader) erro
 		return fmt.Errorf("read the message: %w", err)
 	}
 	if in.fromLine != "" && e.SenderUnknown {
-		d.envelope.Sender = senderOf(in.fromLine)
+		d.envelope.Sender = SenderOf(in.fromLine)
 	}
 	if strings.EqualFold(d.envelope.Sender, "MAILER-DAEMON") {
 		d.envelope.Sender = ""
 	}
-	if strings.IndexFunc(d.envelope.Sender, unicode.IsControl) >= 0 || strings.ContainsAny(d.envelope.Sender, "<>") {
-		return fmt.Errorf("sender %q: %w: no control characters, no < and >", d.envelope.Sender, spool.ErrBadName)
-	}
-	if err := d.loop(message.Header(in.head)); err != nil {
+	if err := CheckSender(d.envelope.Sender); err != nil {
 		return err
+	}
+	for _, b := range d.boxes {
+		if b.User == d.envelope.Forwarded {
+			continue
+		}
+		if err := CheckLoop(message.Header(in.head), b.User); err != nil {
+			return err
+		}
 	}
 	if err := d.write(ctx, in); err != nil {
 		return err
@@ -133,23 +145,25 @@ func (d *delivery) open(ctx context.Context) error {
 	return nil
 }
 
-// loop refuses a message that was here before. The header is the part of it
-// in the first MiB.
-func (d *delivery) loop(h message.Header) error {
+// CheckSender refuses, with spool.ErrBadName, what is no return path.
+func CheckSender(sender string) error {
+	if strings.IndexFunc(sender, unicode.IsControl) >= 0 || strings.ContainsAny(sender, "<>") {
+		return fmt.Errorf("sender %q: %w: no control characters, no < and >", sender, spool.ErrBadName)
+	}
+	return nil
+}
+
+// CheckLoop refuses, with [ErrLoop], a message that was delivered to this user
+// before or has come too long a way. The header is what is at hand of it.
+func CheckLoop(h message.Header, user string) error {
 	hops := 0
 	for f := range h.Fields() {
 		name := h.Name(f)
 		if strings.EqualFold(name, "Received") {
 			hops++
 		}
-		if !strings.EqualFold(name, "Delivered-To") {
-			continue
-		}
-		to := strings.TrimSpace(h.Value(f))
-		for _, b := range d.boxes {
-			if strings.EqualFold(to, b.User) {
-				return fmt.Errorf("user %s: %w: the message has this user's Delivered-To already", b.User, ErrLoop)
-			}
+		if strings.EqualFold(name, "Delivered-To") && strings.EqualFold(strings.TrimSpace(h.Value(f)), user) {
+			return fmt.Errorf("user %s: %w: the message has this user's Delivered-To already", user, ErrLoop)
 		}
 	}
 	if hops > maxHops {

@@ -27,11 +27,18 @@ func newReader(r io.Reader) (*reader, error) {
 	if len(head) < headMax {
 		in.rest = nil
 	}
-	line, after, ok := bytes.Cut(in.head, []byte("\n"))
-	if ok && len(line) < 1000 && fromLine.Match(line) {
-		in.fromLine, in.head = strings.TrimRight(string(line), "\r"), after
-	}
+	in.fromLine, in.head = SplitFrom(in.head)
 	return in, err
+}
+
+// SplitFrom takes the line off a message's beginning that is the envelope of
+// mbox (RFC 4155), if there is one.
+func SplitFrom(head []byte) (line string, rest []byte) {
+	first, after, ok := bytes.Cut(head, []byte("\n"))
+	if ok && len(first) < 1000 && fromLine.Match(first) {
+		return strings.TrimRight(string(first), "\r"), after
+	}
+	return "", head
 }
 
 // fromLine is the envelope of an mbox message: sender and date as asctime(3)
@@ -40,8 +47,8 @@ func newReader(r io.Reader) (*reader, error) {
 var fromLine = regexp.MustCompile(`^From \S* *(Mon|Tue|Wed|Thu|Fri|Sat|Sun) ` +
 	`(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ 0-3]?\d \d\d:\d\d(:\d\d)?( [-+A-Z0-9]{1,6})? \d{4}`)
 
-// senderOf takes the sender out of "From SENDER DATE".
-func senderOf(fromLine string) string {
+// SenderOf takes the sender out of a line "From SENDER DATE".
+func SenderOf(fromLine string) string {
 	sender, _, _ := strings.Cut(strings.TrimPrefix(fromLine, "From "), " ")
 	return sender
 }

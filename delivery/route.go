@@ -59,6 +59,15 @@ func (r Rules) Find(ctx context.Context, to Mailboxes, address, folder string) (
 	return b, nil
 }
 
+// Names tells whether an address is a user's, without a detail.
+func (r Rules) Names(address, user string) bool {
+	r.Separators = ""
+	return slices.ContainsFunc(r.meanings(address), func(m meaning) bool {
+		name, err := spool.CleanUser(m.user)
+		return err == nil && name == user
+	})
+}
+
 // meaning is what an address may mean.
 type meaning struct{ user, detail string }
 

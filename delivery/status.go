@@ -19,6 +19,7 @@ var statuses = []struct {
 	{spool.ErrNoUser, "5.1.1"},
 	{spool.ErrBadName, "5.1.1"},
 	{ErrLoop, "5.4.6"},
+	{ErrRefused, "5.3.0"},
 	{syscall.EDQUOT, "4.2.2"},
 	{syscall.ENOSPC, "4.3.1"},
 	{context.Canceled, "4.3.2"},

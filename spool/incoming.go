@@ -201,3 +201,31 @@ func (b *Box) delivered(ctx context.Context, name string) (bool, error) {
 func (b *Box) ForgetOnce(ctx context.Context, key string) error {
 	return b.spool.way.Remove(ctx, b.spool.Host, b.fs, onceDir+"/"+key)
 }
+
+// Note leaves a trace under key, for [Box.Noted] on whatever host a delivery is
+// tried again. It is swept after a week.
+func (b *Box) Note(ctx context.Context, key string) error {
+	put := func() error {
+		_, err := b.spool.way.Put(ctx, b.spool.Host, b.fs, onceDir+"/"+key, "done")
+		return err
+	}
+	err := put()
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = b.prepare(ctx, []string{onceDir}); err == nil {
+			err = put()
+		}
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return err
+}
+
+// Noted tells whether [Box.Note] left a trace under key.
+func (b *Box) Noted(ctx context.Context, key string) (bool, error) {
+	_, err := b.spool.way.Get(ctx, b.fs, onceDir+"/"+key)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}

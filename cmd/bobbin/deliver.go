@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/bobbinmail/bobbin/delivery"
+	"github.com/bobbinmail/bobbin/delivery/forward"
 	"github.com/bobbinmail/bobbin/spool"
 )
 
@@ -21,7 +22,8 @@ func (a *app) deliverCommand() *cli.Command {
 			{"In Postfix's master.cf, as one line with the pipe(8) daemon; main.cf needs bobbin_destination_recipient_limit = 1.",
 				"bobbin unix - n n - - pipe user=vmail null_sender= argv=/usr/bin/bobbin deliver --spool /mnt/mail/spool -f ${sender} --queue-id ${queue_id} -- ${user}"},
 		},
-		SeeAlso: []string{"bobbin-user(1)", "pipe(8)"},
+		Files:   []entry{{"~/.forward", "where a user's mail goes, with --forward=on"}},
+		SeeAlso: []string{"bobbin-user(1)", "bobbin-config(1)", "pipe(8)"},
 	}, &cli.Command{
 		Name:      "deliver",
 		Usage:     "deliver a message from standard input",
@@ -33,6 +35,10 @@ func (a *app) deliverCommand() *cli.Command {
 			"What goes wrong is told on one line that begins with an enhanced status code, such as 5.1.1 for a user who is unknown. " +
 			"An MTA should name one USER at a time: one exit code goes for all, so with several users a permanent error such as an unknown " +
 			"user is reported as temporary. If a delivery to several users breaks off in the middle, a retry with the same --queue-id doubles nothing, on whatever host it runs. " +
+			"With --forward=on and users of the system, mail goes where the user's ~/.forward says: to addresses, \\user, |command, /file (appended as mbox), /directory/ (a Maildir) and " +
+			":include:/file, between commas or on lines, as sendmail reads it. A .forward must be a file of the user's or root's, in directories that are, and nobody else may write them; else it is passed over. " +
+			"Commands run as the user, in his home, with a new environment, for ten minutes at most; exit code 75 or a missing program means to try again, any other than 0 gives the mail back. " +
+			"If a part of it is to be tried again, a retry with the same --queue-id does not repeat the others. " +
 			"With --location, root becomes the owner of each USER's mail in a process of its own before it looks at the mail; then some USERs may have the message and others not.",
 		Flags: append([]cli.Flag{
 			spoolFlag(),
@@ -53,31 +59,44 @@ func (a *app) deliver(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	var to delivery.Mailboxes
-	switch location := a.location(c); {
-	case location == "":
-		to, err = a.openSpool(c)
-	case a.env.Root && c.NArg() > 1:
-		return a.deliverApart(c)
-	default:
-		to = &mailRoots{app: a, location: location, open: map[string]*spool.Spool{}}
-	}
-	if err != nil {
-		return err
-	}
 	folder := ""
 	if c.IsSet("folder") {
 		folder = cmp.Or(c.String("folder"), spool.Inbox)
 	}
-	err = delivery.Deliver(c.Context, to, delivery.Envelope{
+	e := delivery.Envelope{
 		Sender:        strings.Trim(c.String("sender"), "<>"),
 		SenderUnknown: !c.IsSet("sender"),
 		Users:         c.Args().Slice(),
 		Rules:         rules,
 		Folder:        folder,
 		QueueID:       c.String("queue-id"),
+		Forwarded:     a.env.Getenv(forward.Running),
 		OneOfSeveral:  c.Bool("one-of-several"),
-	}, a.env.Stdin)
+	}
+	deliver := func(to delivery.Mailboxes) error { return delivery.Deliver(c.Context, to, e, a.env.Stdin) }
+	switch location := a.location(c); {
+	case location == "":
+		s, serr := a.openSpool(c)
+		if serr != nil {
+			return serr
+		}
+		err = deliver(s)
+	case a.env.Root && c.NArg() > 1:
+		return a.deliverApart(c)
+	default:
+		roots := &mailRoots{app: a, location: location, open: map[string]*spool.Spool{}}
+		f, ferr := a.forwarding(c)
+		switch {
+		case ferr != nil:
+			return ferr
+		case f != nil && c.NArg() > 1:
+			return a.deliverApart(c) // each has a .forward of his own
+		case f != nil:
+			err = f.deliver(c.Context, roots, e)
+		default:
+			err = deliver(roots)
+		}
+	}
 	_, badUser := spool.CleanUser(c.Args().First())
 	if err != nil && (c.NArg() > 1 || errors.Is(err, spool.ErrBadName) && badUser == nil) {
 		// One exit code goes for all: nobody's mail is given back because

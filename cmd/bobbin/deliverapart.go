@@ -12,21 +12,11 @@ import (
 // deliverApart delivers to each user by a process of his own: root becomes one
 // user only. So it is all or none for each user, and not for all of them.
 func (a *app) deliverApart(c *cli.Context) error {
-	message, err := os.CreateTemp("", "bobbin-message-")
+	message, err := a.holdMessage(c)
 	if err != nil {
 		return err
 	}
 	defer message.Close()
-	if err := os.Remove(message.Name()); err != nil {
-		return err
-	}
-	if _, err := io.Copy(message, a.env.Stdin); err != nil {
-		return fmt.Errorf("read the message: %w", err)
-	}
-	// Whoever is told to end may have been given half a message.
-	if err := c.Context.Err(); err != nil {
-		return fmt.Errorf("deliver: %w", err)
-	}
 	failed := 0
 	for _, user := range c.Args().Slice() {
 		if err := a.deliverChild(c, user, message); err != nil {
@@ -37,6 +27,29 @@ func (a *app) deliverApart(c *cli.Context) error {
 		return exitWith(exitTempFail, fmt.Errorf("%d of %d users did not get the message", failed, c.NArg()))
 	}
 	return nil
+}
+
+// holdMessage keeps the message on standard input in a file without a name, from
+// which it can be read several times.
+func (a *app) holdMessage(c *cli.Context) (*os.File, error) {
+	f, err := os.CreateTemp("", "bobbin-message-")
+	if err != nil {
+		return nil, err
+	}
+	err = os.Remove(f.Name())
+	if err == nil {
+		if _, err = io.Copy(f, a.env.Stdin); err != nil {
+			err = fmt.Errorf("read the message: %w", err)
+		}
+	}
+	// Whoever is told to end may have been given half a message.
+	if cerr := c.Context.Err(); err == nil && cerr != nil {
+		err = fmt.Errorf("deliver: %w", cerr)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 func (a *app) deliverChild(c *cli.Context, user string, message *os.File) error {

@@ -73,6 +73,7 @@ var exitTable = []struct {
 	{spool.ErrExists, exitCantCreate, exitTempFail},
 	{spool.ErrBadName, exitUsage, exitNoUser},
 	{delivery.ErrLoop, exitFailure, exitUnavailable},
+	{delivery.ErrRefused, exitFailure, exitUnavailable},
 	{commitlog.ErrNewer, exitConfig, exitTempFail},
 	{spool.ErrLevel, exitConfig, exitTempFail},
 	{netfs.ErrUncertain, exitTempFail, exitTempFail},

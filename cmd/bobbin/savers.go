@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -114,8 +113,7 @@ func (s *maildirSaver) save(msg *spool.Message, r io.Reader) (string, error) {
 
 func (s *maildirSaver) end(err error) error { return err }
 
-// mboxSaver makes one file of all messages, as mboxrd: a line that is "From "
-// after any number of ">" gets one more.
+// mboxSaver makes one file of all messages.
 type mboxSaver struct {
 	name string
 	f    *os.File
@@ -139,12 +137,7 @@ func (s *mboxSaver) save(msg *spool.Message, r io.Reader) (string, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", err
 	}
-	fmt.Fprintf(s.w, "From %s %s\n", envelopeSender(message.Header(head)), msg.Date.UTC().Format(time.ANSIC))
-	if err := quoteFrom(s.w, in); err != nil {
-		return "", err
-	}
-	_, err = s.w.WriteString("\n")
-	return s.name, err
+	return s.name, message.WriteMbox(s.w, message.Header(head).Get("Return-Path"), msg.Date, in)
 }
 
 func (s *mboxSaver) end(err error) error {
@@ -158,65 +151,4 @@ func (s *mboxSaver) end(err error) error {
 		err = errors.Join(err, os.Remove(s.name))
 	}
 	return err
-}
-
-// envelopeSender is the word after "From " (RFC 4155).
-func envelopeSender(h message.Header) string {
-	sender := strings.Trim(strings.TrimSpace(h.Get("Return-Path")), "<>")
-	sender = strings.Map(func(r rune) rune {
-		if r <= ' ' || r == 0x7f {
-			return '-'
-		}
-		return r
-	}, sender)
-	if sender == "" {
-		return "MAILER-DAEMON"
-	}
-	return sender
-}
-
-// quoteFrom copies a message's lines and ends the last one.
-func quoteFrom(w *bufio.Writer, in *bufio.Reader) error {
-	begin, last := true, byte('\n')
-	for {
-		if begin {
-			next, err := in.Peek(len("From "))
-			if err != nil && !errors.Is(err, io.EOF) {
-				return err
-			}
-			// The quotes there are come first; it makes no difference where one is added.
-			if len(next) > 0 && next[0] == '>' {
-				if _, err := in.Discard(1); err != nil {
-					return err
-				}
-				last = '>'
-				if err := w.WriteByte('>'); err != nil {
-					return err
-				}
-				continue
-			}
-			if string(next) == "From " {
-				if err := w.WriteByte('>'); err != nil {
-					return err
-				}
-			}
-		}
-		part, err := in.ReadSlice('\n')
-		if len(part) > 0 {
-			last = part[len(part)-1]
-		}
-		if _, werr := w.Write(part); werr != nil {
-			return werr
-		}
-		begin = bytes.HasSuffix(part, []byte("\n"))
-		switch {
-		case errors.Is(err, io.EOF):
-			if last != '\n' {
-				return w.WriteByte('\n')
-			}
-			return nil
-		case err != nil && !errors.Is(err, bufio.ErrBufferFull):
-			return err
-		}
-	}
 }

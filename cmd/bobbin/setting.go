@@ -59,6 +59,23 @@ var settings = []setting{
 		Text: "With fold, capital letters of a user are small ones, and a detail finds a folder whose name differs in case alone if it is the only one. " +
 			"With exact, users have small letters, and a detail is the name of a folder to the letter.",
 	},
+	{
+		Name: "forward", Value: "SWITCH", Env: "BOBBIN_FORWARD", Delivery: true,
+		Usage: "follow users' ~/.forward: `SWITCH` is on or off", Default: "off",
+		Text: "With on, and a location that begins with %h/, mail goes where the user's .forward says. Leave it off where the mail system reads .forward itself, as Postfix, Exim and " +
+			"sendmail do for local users, else mail goes out twice. See bobbin-deliver(1).",
+	},
+	{
+		Name: "outgoing", Value: "WAY", Env: "BOBBIN_OUTGOING", Delivery: true,
+		Usage: "send mail by `WAY`: a command, smtp://HOST or smtps://HOST", Default: "/usr/sbin/sendmail",
+		Text: "How mail goes to other addresses: by a command with its whole name, which gets -i, -f, the return path, -- and the recipients; or to a server. With smtp:// (port 587) TLS begins with " +
+			"STARTTLS, and only a server on this host is spoken to without; with smtps:// (port 465) TLS comes first. The server's certificate must be one that the system trusts.",
+	},
+	{
+		Name: "outgoing-login", Value: "FILE", Env: "BOBBIN_OUTGOING_LOGIN", Delivery: true,
+		Usage: "log in to the server for outgoing mail as `FILE` says", Default: "no login",
+		Text: "A file with a user and, after a space, a password on its first line. Nobody but its owner may read it. It is read before root becomes a user.",
+	},
 }
 
 func settingOf(name string) *setting {

@@ -24,7 +24,8 @@ type system struct {
 	t         *testing.T
 	dir       string
 	program   string
-	directory string // PATH with its getent
+	directory string   // PATH with its getent
+	more      []string // further environment
 }
 
 func newSystem(t *testing.T) *system {
@@ -82,6 +83,7 @@ func (s *system) run(uid int, stdin string, words ...string) result {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &complaint
 	cmd.Dir = "/"
 	cmd.Env = []string{"PATH=" + s.directory, "BOBBIN_LOCATION=%h/Maildir"}
+	cmd.Env = append(cmd.Env, s.more...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid), Groups: []uint32{staffGID}}}
 	if uid == 0 {
 		cmd.SysProcAttr = nil
@@ -198,7 +200,7 @@ func TestPlantedMailRoots(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := &system{t, s.dir, s.program, s.directory}
+			s := &system{t, s.dir, s.program, s.directory, nil}
 			planted := filepath.Join(s.dir, "home/alice/Maildir")
 			s.do(os.RemoveAll(planted))
 			s.do(plant(s, planted))

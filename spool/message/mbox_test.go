@@ -1,4 +1,4 @@
-package main
+package message
 
 import (
 	"bufio"
@@ -75,7 +75,7 @@ func TestEnvelopeSender(t *testing.T) {
 		"Return-Path: <a\r\n From b@c>\n":       "a-From-b@c",
 		"Return-Path:\n  <x@y>\nSubject: z\n\n": "x@y",
 	} {
-		if got := envelopeSender([]byte(header)); got != want {
+		if got := envelopeSender(Header(header).Get("Return-Path")); got != want {
 			t.Errorf("%q: %q, want %q", header, got, want)
 		}
 	}
