@@ -107,6 +107,8 @@ func TestWentBack(t *testing.T) {
 		noticed += dead
 		return ops
 	}
+	// A view that had read nothing after the rotation it followed lost that.
+	t.Run("nothing_after_a_rotation", func(t *testing.T) { runLossy(t, plan.Case(491)) })
 	if plan.Test(t); noticed == 0 && !t.Failed() {
 		t.Error("nobody noticed anything: the test tests little")
 	}
