@@ -9,6 +9,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/bobbinmail/bobbin/netfs"
@@ -55,6 +56,14 @@ type Envelope struct {
 	// QueueID is the MTA's name for the message. With it a retry of a
 	// delivery to several users that broke off in the middle doubles nothing.
 	QueueID string
+	// Once says that a message which comes again, complete or not, is not delivered
+	// again: the same content for the same mailbox with the same QueueID, or
+	// without one the same topmost Received field. It costs one put-if-absent more,
+	// whose trace is swept after days.
+	Once bool
+	// MessageIDs, if not zero, is how long a second message with the same
+	// Message-ID is not delivered to a mailbox. Another put-if-absent.
+	MessageIDs time.Duration
 	// Forwarded is a user whose own .forward sends the message back to him, by a
 	// command: his Delivered-To is no loop.
 	Forwarded string
@@ -105,6 +114,12 @@ func Deliver(ctx context.Context, to Mailboxes, e Envelope, body io.Reader) erro
 			return err
 		}
 	}
+	if d.envelope.Once {
+		d.received = message.Header(in.head).Get("Received")
+	}
+	if d.envelope.MessageIDs != 0 {
+		d.messageID = message.Header(in.head).MessageID()
+	}
 	if err := d.write(ctx, in); err != nil {
 		return err
 	}
@@ -123,6 +138,8 @@ type delivery struct {
 	incoming []*spool.Incoming // one a box, in the same order
 	digest   hash.Hash         // of the message as it was read
 	done     bool
+
+	received, messageID string // of the header, if they are wanted
 }
 
 // open finds all mailboxes before anything is written.
@@ -250,25 +267,33 @@ func (d *delivery) rewrite(ctx context.Context, in *reader, before *converter) (
 
 // publish makes the message visible to one user after the other.
 func (d *delivery) publish(ctx context.Context) error {
+	id, several := d.envelope.QueueID, len(d.boxes) > 1 || d.envelope.OneOfSeveral
+	if id == "" && d.envelope.Once && d.received != "" {
+		id = "received\x00" + d.received
+	}
 	var keys []string
 	for i, m := range d.incoming {
-		var err error
+		user := d.boxes[i].User
+		first, err := d.first(ctx, i)
 		switch {
-		case d.envelope.QueueID == "":
+		case err != nil:
+		case !first:
+			m.Abort(ctx)
+		case id == "":
 			err = m.Publish(ctx)
-		case len(d.boxes) == 1 && !d.envelope.OneOfSeveral:
-			// It may be the retry of a delivery to several.
-			err = m.PublishUnless(ctx, d.key(d.boxes[i].User))
+		case several || d.envelope.Once:
+			keys = append(keys, d.key(id, user))
+			err = m.PublishOnce(ctx, d.key(id, user))
 		default:
-			keys = append(keys, d.key(d.boxes[i].User))
-			err = m.PublishOnce(ctx, keys[i])
+			// It may be the retry of a delivery to several.
+			err = m.PublishUnless(ctx, d.key(id, user))
 		}
 		if err != nil {
-			return fmt.Errorf("user %s: %w", d.boxes[i].User, err)
+			return fmt.Errorf("user %s: %w", user, err)
 		}
 	}
 	d.done = true
-	if d.envelope.OneOfSeveral {
+	if d.envelope.OneOfSeveral || d.envelope.Once {
 		return nil
 	}
 	for i, k := range keys {
@@ -278,10 +303,19 @@ func (d *delivery) publish(ctx context.Context) error {
 	return nil
 }
 
+// first tells whether no message with this Message-ID came before.
+func (d *delivery) first(ctx context.Context, i int) (bool, error) {
+	if d.envelope.MessageIDs == 0 || d.messageID == "" {
+		return true, nil
+	}
+	sum := sha256.Sum256([]byte("message-id\x00" + d.boxes[i].User + "\x00" + d.messageID))
+	return d.incoming[i].First(ctx, netfs.Encode32(sum[:16]), d.envelope.MessageIDs)
+}
+
 // key names this message for this user. The content is part of it because
 // MTAs use queue ids again.
-func (d *delivery) key(user string) string {
-	sum := sha256.Sum256([]byte(d.envelope.QueueID + "\x00" + user + "\x00" + string(d.digest.Sum(nil))))
+func (d *delivery) key(id, user string) string {
+	sum := sha256.Sum256([]byte(id + "\x00" + user + "\x00" + string(d.digest.Sum(nil))))
 	return netfs.Encode32(sum[:16])
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"time"
 
 	"github.com/bobbinmail/bobbin/netfs"
 	"github.com/bobbinmail/bobbin/spool/commitlog"
@@ -200,6 +201,40 @@ func (b *Box) delivered(ctx context.Context, name string) (bool, error) {
 // ForgetOnce removes the trace that PublishOnce left under key.
 func (b *Box) ForgetOnce(ctx context.Context, key string) error {
 	return b.spool.way.Remove(ctx, b.spool.Host, b.fs, onceDir+"/"+key)
+}
+
+// First tells whether no message with that key was published in the mailbox
+// within the last d, as its hosts' clocks tell, and leaves a trace of this one if so: it is
+// published next. It costs one put-if-absent, and more only if there was one. One
+// that is no longer in the mailbox, nor known to its log, counts for none.
+func (in *Incoming) First(ctx context.Context, key string, d time.Duration) (bool, error) {
+	b := in.box
+	put := func() (string, error) {
+		return b.spool.way.Put(ctx, b.spool.Host, b.fs, onceDir+"/"+key, in.name)
+	}
+	name, err := put()
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = b.prepare(ctx, []string{onceDir}); err == nil {
+			name, err = put()
+		}
+	}
+	if !errors.Is(err, fs.ErrExist) {
+		return err == nil, err
+	}
+	at, ok := timeInName(name)
+	if ok && b.spool.Host.Wall().Sub(at) < d {
+		there, err := b.delivered(ctx, name)
+		if there || err != nil {
+			return false, err
+		}
+	}
+	if err := b.ForgetOnce(ctx, key); err != nil {
+		return false, err
+	}
+	if _, err := put(); err != nil && !errors.Is(err, fs.ErrExist) {
+		return false, err
+	}
+	return true, nil
 }
 
 // Note leaves a trace under key, for [Box.Noted] on whatever host a delivery is

@@ -200,7 +200,10 @@ func (m *mender) sweep(ctx context.Context, f Finding) error {
 		return err
 	}
 	keep := map[string]aged{"tmp": {keep: keepLitter}, onceDir: {keep: keepOnce}, goneDir: {keep: keepGone}}[path.Dir(f.Where)].keep
-	a := aged{path.Dir(f.Where), []string{path.Base(f.Where)}, now, keep}
+	a := aged{dir: path.Dir(f.Where), names: []string{path.Base(f.Where)}, now: now, keep: keep}
+	if a.dir == onceDir {
+		return m.mailbox.sweepOnce(ctx, a)
+	}
 	return m.mailbox.removeAged(ctx, a)
 }
 

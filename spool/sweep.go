@@ -2,7 +2,9 @@ package spool
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
+	"io"
 	"io/fs"
 	"slices"
 	"time"
@@ -21,6 +23,8 @@ const (
 	keepOnce = 7 * 24 * time.Hour
 	// sweepMax is how many files of a directory one sweep looks at.
 	sweepMax = 50
+	// sweepPart of very many is what it looks at instead.
+	sweepPart = 16
 )
 
 // sweep unlinks expunged files. Their age is the server's: the directory's
@@ -34,7 +38,7 @@ func (m *Mailbox) sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return m.removeAged(ctx, aged{goneDir, names, dir.Mtime, keepGone})
+	return m.removeAged(ctx, aged{dir: goneDir, names: names, now: dir.Mtime, keep: keepGone})
 }
 
 // gone lists the files of bobbin/x that no live message needs.
@@ -57,18 +61,21 @@ type aged struct {
 	names []string
 	now   time.Time
 	keep  time.Duration
+
+	dirs bool // directories count as well
 }
 
-// old returns which of at most sweepMax files are old enough.
+// old returns which of at most sweepMax files, or of a part of many, are old
+// enough.
 func (m *Mailbox) old(ctx context.Context, a aged) (old []string, err error) {
 	var errs []error
-	for _, n := range a.names[:min(len(a.names), sweepMax)] {
+	for _, n := range a.names[:min(len(a.names), max(sweepMax, len(a.names)/sweepPart))] {
 		i, err := m.box.fs.Stat(ctx, a.dir+"/"+n)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 		case err != nil:
 			errs = append(errs, err)
-		case !i.Mode.IsDir() && a.now.Sub(i.Ctime) >= a.keep:
+		case (a.dirs || !i.Mode.IsDir()) && a.now.Sub(i.Ctime) >= a.keep:
 			old = append(old, n)
 		}
 	}
@@ -112,8 +119,28 @@ func (m *Mailbox) sweepLitter(ctx context.Context) error {
 		litter[i].now = now
 	}
 	return several([]error{
-		m.removeAged(ctx, litter[0]), m.removeAged(ctx, litter[1]), m.sweepHold(ctx, litter[2]),
+		m.removeAged(ctx, litter[0]), m.sweepOnce(ctx, litter[1]), m.sweepHold(ctx, litter[2]),
 	})
+}
+
+// sweepOnce clears bobbin/q. Its names tell nothing of their age, and there are many
+// where repeated deliveries are looked for, so it begins anywhere.
+func (m *Mailbox) sweepOnce(ctx context.Context, once aged) error {
+	if n := len(once.names); n > sweepMax {
+		var r [4]byte
+		if _, err := io.ReadFull(m.box.spool.Host.Rand, r[:]); err != nil {
+			return err
+		}
+		at := int(binary.BigEndian.Uint32(r[:]) % uint32(n))
+		once.names = slices.Concat(once.names[at:], once.names[:at])
+	}
+	once.dirs = m.box.spool.way == netfs.ViaDir
+	old, err := m.old(ctx, once)
+	errs := []error{err}
+	for _, n := range old {
+		errs = append(errs, m.box.ForgetOnce(ctx, n))
+	}
+	return several(errs)
 }
 
 // sweepHold clears bobbin/hold. A file that no record names may be assigned

@@ -2,6 +2,7 @@ package spool_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -169,4 +170,43 @@ func TestSweepAfterDrop(t *testing.T) {
 		t.Errorf("the dropped file is still there: %v", err)
 	}
 	checkClean(t, b)
+}
+
+// Traces of deliveries go after a week, however many there are, in every way of
+// put-if-absent; younger ones stay.
+func TestSweepTraces(t *testing.T) {
+	for _, slots := range []string{"symlink", "directory"} {
+		t.Run(slots, func(t *testing.T) {
+			s, root := newSpool(t, spool.InitOptions{Slots: slots})
+			b := archive(t, s)
+			const many = 120
+			for i := range many {
+				if err := b.Note(t.Context(), fmt.Sprintf("key%d", i)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			traces := func() int {
+				names, err := filepath.Glob(filepath.Join(root, "users/alice/.Archive/bobbin/q/key*"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				return len(names)
+			}
+			sweepArchive(t, later(t, s, 6*24*time.Hour))
+			if n := traces(); n != many {
+				t.Errorf("%d traces after six days, want %d", n, many)
+			}
+			sweepArchive(t, later(t, s, 8*24*time.Hour))
+			if n := traces(); n != many-50 {
+				t.Errorf("%d traces after eight days, want %d", n, many-50)
+			}
+			for range 2 {
+				sweepArchive(t, later(t, s, 8*24*time.Hour))
+			}
+			if n := traces(); n != 0 {
+				t.Errorf("%d traces in the end", n)
+			}
+			checkClean(t, b)
+		})
+	}
 }

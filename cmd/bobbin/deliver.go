@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -59,6 +60,10 @@ func (a *app) deliver(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	once, ids, err := duplicates(c)
+	if err != nil {
+		return err
+	}
 	folder := ""
 	if c.IsSet("folder") {
 		folder = cmp.Or(c.String("folder"), spool.Inbox)
@@ -70,6 +75,8 @@ func (a *app) deliver(c *cli.Context) error {
 		Rules:         rules,
 		Folder:        folder,
 		QueueID:       c.String("queue-id"),
+		Once:          once,
+		MessageIDs:    ids,
 		Forwarded:     a.env.Getenv(forward.Running),
 		OneOfSeveral:  c.Bool("one-of-several"),
 	}
@@ -130,4 +137,25 @@ func (a *app) rules(c *cli.Context) (delivery.Rules, error) {
 		return r, fmt.Errorf("%w: address-case %q: it is fold or exact", errConfig, rule)
 	}
 	return r, nil
+}
+
+// maxDuplicateIDs is how long traces of deliveries are kept.
+const maxDuplicateIDs = 7 * 24 * time.Hour
+
+// duplicates are the settings about mail that comes twice.
+func duplicates(c *cli.Context) (once bool, ids time.Duration, err error) {
+	switch rule := cmp.Or(c.String("duplicates"), "keep"); rule {
+	case "keep":
+	case "drop":
+		once = true
+	default:
+		return false, 0, fmt.Errorf("%w: duplicates %q: it is keep or drop", errConfig, rule)
+	}
+	if text := c.String("duplicate-ids"); text != "" {
+		ids, err = time.ParseDuration(text)
+		if err != nil || ids <= 0 || ids > maxDuplicateIDs {
+			return false, 0, fmt.Errorf("%w: duplicate-ids %q: it is a time such as 10m, up to 168h", errConfig, text)
+		}
+	}
+	return once, ids, nil
 }

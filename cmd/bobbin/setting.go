@@ -76,6 +76,17 @@ var settings = []setting{
 		Usage: "log in to the server for outgoing mail as `FILE` says", Default: "no login",
 		Text: "A file with a user and, after a space, a password on its first line. Nobody but its owner may read it. It is read before root becomes a user.",
 	},
+	{
+		Name: "duplicates", Value: "RULE", Env: "BOBBIN_DUPLICATES", Delivery: true,
+		Usage: "what happens to mail that was delivered already: `RULE` is keep or drop", Default: "keep",
+		Text: "With drop, a message that a mail system tries again, because it did not hear that it was delivered, is not delivered again, on whatever host: one with the same --queue-id, or without that the same topmost Received field, " +
+			"the same content and the same mailbox, within a week. It costs one operation of the server more for each mailbox.",
+	},
+	{
+		Name: "duplicate-ids", Value: "TIME", Env: "BOBBIN_DUPLICATE_IDS", Delivery: true,
+		Usage: "drop a second message with the same Message-ID within `TIME`", Default: "it is kept",
+		Text: "How long, such as 10m or 24h, at most 168h, a second message with the Message-ID of one that is in the folder is dropped, whatever else it has. It costs another operation. Whoever knows a Message-ID before the message comes can keep it from being delivered.",
+	},
 }
 
 func settingOf(name string) *setting {
