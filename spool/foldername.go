@@ -304,6 +304,12 @@ func foldKey(name string) string {
 }
 
 // splitPublic tells whether a name is that of a shared folder, and its name
+// IsPublic tells whether a folder of that name is a shared one.
+func IsPublic(name string) bool {
+	_, public := splitPublic(name)
+	return public
+}
+
 // among these.
 func splitPublic(name string) (rest string, public bool) {
 	rest, public = strings.CutPrefix(name, publicName+"/")

@@ -64,8 +64,8 @@ var ofMessages = []mutation{
 	},
 	{
 		rule: "an expunged file is kept for an hour", file: "sweep.go",
-		old: "	return m.removeAged(ctx, aged{goneDir, names, dir.Mtime, keepGone})",
-		new: "	return m.removeAged(ctx, aged{goneDir, names, dir.Mtime, 0})",
+		old: "	return m.removeAged(ctx, aged{dir: goneDir, names: names, now: dir.Mtime, keep: keepGone})",
+		new: "	return m.removeAged(ctx, aged{dir: goneDir, names: names, now: dir.Mtime})",
 		pkg: ".", run: "TestSweep|TestOpenAfterExpunge",
 	},
 	{

@@ -71,6 +71,7 @@ func (a *app) commands() []*cli.Command {
 		a.showCommand(),
 		a.flagCommand(),
 		a.deleteCommand(),
+		a.expireCommand(),
 		a.copyCommand(),
 		a.moveCommand(),
 		a.saveCommand(),

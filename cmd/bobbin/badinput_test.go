@@ -135,7 +135,7 @@ func TestBadMessages(t *testing.T) {
 var (
 	mailboxCommands = [][]string{
 		{"list"}, {"list", "--json"}, {"search", "hello"}, {"show", "1"}, {"show", "--raw", "1"}, {"flag", "+flagged", "1"}, {"flag", "-seen", "1-*"},
-		{"delete", "1"}, {"copy", "1", "inbox"}, {"move", "1", "INBOX"}, {"delete", "1", "--expunge"}, {"log"}, {"log", "--json"}, {"watch", "--timeout", "1ms"},
+		{"delete", "1"}, {"expire", "before:2000-01-01", "seen"}, {"copy", "1", "inbox"}, {"move", "1", "INBOX"}, {"delete", "1", "--expunge"}, {"log"}, {"log", "--json"}, {"watch", "--timeout", "1ms"},
 	}
 	accountCommands = [][]string{
 		{"user", "list"}, {"user", "list", "--json"}, {"user", "add", "carol"}, {"user", "delete", "alice"},

@@ -239,6 +239,14 @@ var crashTests = []crashTest{
 		},
 	},
 	{
+		name: "expire", setup: makeMail, words: []string{"expire", "uid:2"}, again: []int{0},
+		verify: func(t *testing.T, h *netfs.Host, _ outcome) {
+			if n := mailCount(t, h, "alice"); n != 2 {
+				t.Errorf("alice has %d messages, want 2", n)
+			}
+		},
+	},
+	{
 		name: "user passwd", setup: makeSpool, words: []string{"user", "passwd", "alice", "--password-stdin"}, stdin: "secret\n", again: []int{0},
 		verify: func(t *testing.T, h *netfs.Host, _ outcome) {
 			s, err := spool.Open(t.Context(), h)
