@@ -25,7 +25,7 @@ var layers = []struct {
 
 // peers are the packages within a layer that do not import each other.
 var peers = []string{
-	"delivery/lmtp", "delivery/sieve", "readers/dmsp", "readers/imap", "readers/pop", "readers/terminal",
+	"delivery/sieve", "readers/dmsp", "readers/imap", "readers/lmtp", "readers/pop", "readers/terminal",
 }
 
 // testOnly are packages for tests alone.
@@ -33,6 +33,7 @@ var testOnly = []string{
 	module + "/netfs/simfs",
 	module + "/netfs/netfstest",
 	module + "/netfs/twofuse",
+	"github.com/emersion/go-smtp",
 	"github.com/hanwen/go-fuse/v2",
 	"github.com/rogpeppe/go-internal",
 	"net/http/httptest",

@@ -1,0 +1,128 @@
+package lmtp
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+)
+
+// dataReader reads the text of a message after DATA up to its end: a line that
+// is a single dot, with CRLF before it and CRLF after it (RFC 5321 §4.1.1.4).
+// Nothing else ends it. It takes away the first dot of other lines that begin
+// with one; lines end in CRLF, may be of any length and contain any byte.
+//
+// A dot alone between line ends of which one is a bare CR or a bare LF ends no
+// message; some servers believe that it does, so somebody may want to smuggle
+// a second message through one of them. Such a message is read to its end and
+// marked.
+type dataReader struct {
+	r         *bufio.Reader
+	last      [2]byte // what came before, as it was sent
+	smuggling bool
+	done      bool
+}
+
+func newDataReader(r *bufio.Reader) *dataReader {
+	return &dataReader{r: r, last: [2]byte{'\r', '\n'}}
+}
+
+// WriteTo writes the message without its end.
+func (d *dataReader) WriteTo(w io.Writer) (n int64, err error) {
+	write := func(p []byte) error {
+		k, err := w.Write(p)
+		n += int64(k)
+		return err
+	}
+	for !d.done {
+		if _, err := d.r.Peek(1); err != nil {
+			return n, noEOF(err)
+		}
+		block, _ := d.r.Peek(d.r.Buffered())
+		if i := d.lineDot(block); i > 0 {
+			if err := write(block[:i]); err != nil {
+				return n, err
+			}
+			d.pass(block[:i])
+			_, _ = d.r.Discard(i)
+			continue
+		}
+		keep, err := d.dot()
+		if err != nil {
+			return n, noEOF(err)
+		}
+		if d.done {
+			break
+		}
+		if keep {
+			if err := write([]byte{'.'}); err != nil {
+				return n, err
+			}
+		}
+		d.pass([]byte{'.'})
+		_, _ = d.r.Discard(1)
+	}
+	return n, nil
+}
+
+// lineDot finds the first dot with a CR or LF before it; len(p) if there is
+// none.
+func (d *dataReader) lineDot(p []byte) int {
+	before := d.last[1]
+	for at := 0; at < len(p); {
+		i := bytes.IndexByte(p[at:], '.')
+		if i < 0 {
+			break
+		}
+		at += i
+		if at > 0 {
+			before = p[at-1]
+		}
+		if before == '\n' || before == '\r' {
+			return at
+		}
+		for at < len(p) && p[at] == '.' {
+			at++
+		}
+	}
+	return len(p)
+}
+
+// dot looks at what follows a dot after a line end: the end of the message,
+// which it takes, or else whether the dot belongs to the message.
+func (d *dataReader) dot() (keep bool, err error) {
+	strict := d.last == [2]byte{'\r', '\n'}
+	next, err := d.r.Peek(2)
+	if err != nil {
+		return false, err
+	}
+	if next[1] == '\r' && strict {
+		if next, err = d.r.Peek(3); err != nil {
+			return false, err
+		}
+		if next[2] == '\n' {
+			d.done = true
+			_, _ = d.r.Discard(3)
+			return false, nil
+		}
+	}
+	if next[1] == '\r' || next[1] == '\n' {
+		d.smuggling = true
+	}
+	return !strict, nil
+}
+
+// pass notes what went by.
+func (d *dataReader) pass(p []byte) {
+	if len(p) == 1 {
+		d.last = [2]byte{d.last[1], p[0]}
+	} else {
+		copy(d.last[:], p[len(p)-2:])
+	}
+}
+
+func noEOF(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

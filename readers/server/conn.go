@@ -1,0 +1,225 @@
+package server
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+// Errors of [Conn.ReadLine] after which the protocol says good-bye, and one
+// after which it may go on.
+var (
+	// ErrEnding: the server ends.
+	ErrEnding = errors.New("the server ends")
+	// ErrIdle: the client took too long.
+	ErrIdle = errors.New("the client is too slow")
+	// ErrLine: the line was too long and is skipped, or its end was a bare LF.
+	ErrLine = errors.New("bad line")
+	// ErrInjected: what should come encrypted came in plain.
+	ErrInjected = errors.New("data before TLS")
+)
+
+// bufferSize is how much is read from a socket at a time, in bytes: it is what
+// a connection costs.
+const bufferSize = 16 << 10
+
+// skipped is how long a line may be before its client is given up.
+const skipped = 64 << 10
+
+// Conn is a client. It is used by the one goroutine that serves it.
+type Conn struct {
+	// Reader has what the client sends; lines are read by ReadLine.
+	Reader *bufio.Reader
+	// Writer holds answers back until ReadLine has to wait, so that those to
+	// pipelined commands go together.
+	Writer *bufio.Writer
+	// Remote is the client's address, for the log; "unix" for a unix socket.
+	Remote string
+	// ID names the connection in the log.
+	ID string
+	// TLS is the state of the encryption, nil without it.
+	TLS *tls.ConnectionState
+
+	raw    net.Conn // the socket, or TLS over it
+	limits Limits
+	begun  time.Time // of the data under way; zero while commands are read
+	got    int64     // bytes since
+
+	mu      sync.Mutex // of what follows, and of raw when it changes
+	waiting bool
+	ending  bool
+}
+
+func newConn(raw net.Conn, l Limits) *Conn {
+	c := &Conn{raw: raw, limits: l, Remote: "unix", ID: rand.Text()[:8]}
+	if raw.RemoteAddr() != nil && raw.RemoteAddr().Network() != "unix" {
+		c.Remote = raw.RemoteAddr().String()
+	}
+	c.Reader = bufio.NewReaderSize(rawReader{c}, bufferSize)
+	c.Writer = bufio.NewWriterSize(rawWriter{c}, 4<<10)
+	return c
+}
+
+// address is what PerAddress counts by; "" for nothing.
+func (c *Conn) address() string {
+	host, _, err := net.SplitHostPort(c.Remote)
+	if err != nil {
+		return ""
+	}
+	return host
+}
+
+// rawReader and rawWriter are the socket with time-outs.
+type (
+	rawReader struct{ *Conn }
+	rawWriter struct{ *Conn }
+)
+
+func (r rawReader) Read(p []byte) (int, error) {
+	if !r.begun.IsZero() {
+		now := time.Now()
+		slow := r.begun.Add(r.limits.Idle + time.Duration(float64(r.got)/float64(r.limits.Rate)*float64(time.Second)))
+		if stall := now.Add(r.limits.Stall); stall.Before(slow) {
+			slow = stall
+		}
+		_ = r.raw.SetReadDeadline(slow)
+	}
+	n, err := r.raw.Read(p)
+	r.got += int64(n)
+	return n, err
+}
+
+func (w rawWriter) Write(p []byte) (int, error) {
+	_ = w.raw.SetWriteDeadline(time.Now().Add(w.limits.Stall))
+	return w.raw.Write(p)
+}
+
+// ReadLine reads a line of at most limit bytes and returns it without its
+// CRLF; it is good until the next read. What was written before is sent first
+// if the line is not there yet.
+//
+// The error is [ErrEnding], [ErrIdle], [ErrLine], or the connection's own.
+func (c *Conn) ReadLine(limit int) ([]byte, error) {
+	if buffered, _ := c.Reader.Peek(c.Reader.Buffered()); bytes.IndexByte(buffered, '\n') < 0 {
+		if err := c.Writer.Flush(); err != nil {
+			return nil, err
+		}
+	}
+	if !c.wait() {
+		return nil, ErrEnding
+	}
+	line, err := c.line(limit)
+	if c.waited() && errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, ErrEnding
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, ErrIdle
+	}
+	return line, err
+}
+
+func (c *Conn) line(limit int) ([]byte, error) {
+	line, err := c.Reader.ReadSlice('\n')
+	long := 0
+	for errors.Is(err, bufio.ErrBufferFull) {
+		if long += len(line); long > skipped {
+			return nil, net.ErrClosed
+		}
+		line, err = c.Reader.ReadSlice('\n')
+	}
+	if err != nil {
+		return nil, err
+	}
+	line, ok := bytes.CutSuffix(line, []byte("\r\n"))
+	if !ok || long > 0 || len(line) > limit {
+		return nil, ErrLine
+	}
+	return line, nil
+}
+
+// wait begins to wait for a command, unless the server ends.
+func (c *Conn) wait() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ending {
+		return false
+	}
+	c.waiting = true
+	_ = c.raw.SetReadDeadline(time.Now().Add(c.limits.Idle))
+	return true
+}
+
+// waited tells whether the server ends.
+func (c *Conn) waited() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.waiting = false
+	return c.ending
+}
+
+// close may be called while the client is served.
+func (c *Conn) close() {
+	c.mu.Lock()
+	raw := c.raw
+	c.mu.Unlock()
+	_ = raw.Close()
+}
+
+func (c *Conn) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ending = true
+	if c.waiting {
+		_ = c.raw.SetReadDeadline(time.Now())
+	}
+}
+
+// Data calls f, which reads what belongs to a command from Reader, and holds
+// the client to Limits.Stall and Limits.Rate meanwhile. What was written before
+// is sent first.
+func (c *Conn) Data(f func() error) error {
+	if err := c.Writer.Flush(); err != nil {
+		return err
+	}
+	c.begun, c.got = time.Now(), 0
+	defer func() { c.begun = time.Time{} }()
+	err := f()
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return ErrIdle
+	}
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// StartTLS sends what was written and goes on encrypted. What the client sent
+// already in plain is an attack or a mistake, and the error [ErrInjected].
+func (c *Conn) StartTLS(ctx context.Context, config *tls.Config) error {
+	if c.Reader.Buffered() > 0 {
+		return ErrInjected
+	}
+	if err := c.Writer.Flush(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.limits.Stall)
+	defer cancel()
+	_ = c.raw.SetReadDeadline(time.Now().Add(c.limits.Stall))
+	encrypted := tls.Server(c.raw, config)
+	if err := encrypted.HandshakeContext(ctx); err != nil {
+		return err
+	}
+	state := encrypted.ConnectionState()
+	c.mu.Lock()
+	c.raw, c.TLS = encrypted, &state
+	c.mu.Unlock()
+	return nil
+}
