@@ -66,6 +66,7 @@ func (a *app) commands() []*cli.Command {
 		a.userCommand(),
 		a.folderCommand(),
 		a.deliverCommand(),
+		a.serveCommand(),
 		a.listCommand(),
 		a.searchCommand(),
 		a.showCommand(),

@@ -24,7 +24,7 @@ func (a *app) configCommand() *cli.Command {
 		Name:        "config",
 		Usage:       "print the settings and where they come from",
 		Description: configDescription(),
-		Flags:       append([]cli.Flag{spoolFlag(), userFlag(), jsonFlag()}, deliveryFlags()...),
+		Flags:       append(settingFlags(), jsonFlag()),
 		Action:      a.printConfig,
 	})
 }

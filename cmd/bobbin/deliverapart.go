@@ -32,15 +32,12 @@ func (a *app) deliverApart(c *cli.Context) error {
 // holdMessage keeps the message on standard input in a file without a name, from
 // which it can be read several times.
 func (a *app) holdMessage(c *cli.Context) (*os.File, error) {
-	f, err := os.CreateTemp("", "bobbin-message-")
+	f, err := unnamedFile()
 	if err != nil {
 		return nil, err
 	}
-	err = os.Remove(f.Name())
-	if err == nil {
-		if _, err = io.Copy(f, a.env.Stdin); err != nil {
-			err = fmt.Errorf("read the message: %w", err)
-		}
+	if _, err = io.Copy(f, a.env.Stdin); err != nil {
+		err = fmt.Errorf("read the message: %w", err)
 	}
 	// Whoever is told to end may have been given half a message.
 	if cerr := c.Context.Err(); err == nil && cerr != nil {
@@ -56,16 +53,7 @@ func (a *app) deliverChild(c *cli.Context, user string, message *os.File) error 
 	if _, err := message.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	words := []string{"deliver", "--one-of-several"}
-	names := []string{"config", "location", "folder", "sender", "queue-id"}
-	for _, f := range deliveryFlags() {
-		names = append(names, f.Names()[0])
-	}
-	for _, name := range names {
-		if c.IsSet(name) {
-			words = append(words, dashed(name)+"="+c.String(name))
-		}
-	}
+	words := append([]string{"deliver", "--one-of-several"}, childFlags(c, "folder", "sender", "queue-id")...)
 	child, err := a.env.Self(c.Context, append(words, "--", user)...)
 	if err != nil {
 		return err
@@ -77,4 +65,19 @@ func (a *app) deliverChild(c *cli.Context, user string, message *os.File) error 
 		return errors.Join(fmt.Errorf("user %s: %w", user, err), c.Context.Err())
 	}
 	return nil
+}
+
+// childFlags gives a process for one user the settings of its parent, and
+// further flags that were given.
+func childFlags(c *cli.Context, names ...string) (words []string) {
+	names = append(names, "config", "location")
+	for _, f := range deliveryFlags() {
+		names = append(names, f.Names()[0])
+	}
+	for _, name := range names {
+		if c.IsSet(name) {
+			words = append(words, dashed(name)+"="+c.String(name))
+		}
+	}
+	return words
 }

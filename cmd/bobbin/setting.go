@@ -87,6 +87,19 @@ var settings = []setting{
 		Usage: "drop a second message with the same Message-ID within `TIME`", Default: "it is kept",
 		Text: "How long, such as 10m or 24h, at most 168h, a second message with the Message-ID of one that is in the folder is dropped, whatever else it has. It costs another operation. Whoever knows a Message-ID before the message comes can keep it from being delivered.",
 	},
+	{
+		Name: "trusted", Value: "NETWORKS", Env: "BOBBIN_TRUSTED", Usage: "peers from `NETWORKS` may speak for others", Default: "clients of unix sockets",
+		Text: "Addresses and networks, such as \"127.0.0.1, 10.0.0.0/8\", whose mail systems may use XCLIENT and XFORWARD with 'bobbin serve': they say whose " +
+			"mail they hand in, and its queue id. Clients of a unix socket always may.",
+	},
+	{
+		Name: "tls-cert", Value: "FILE", Env: "BOBBIN_TLS_CERT", Usage: "offer STARTTLS with the certificates in `FILE`", Default: "no STARTTLS",
+		Text: "The certificate of 'bobbin serve' and those between it and its authority, in PEM.",
+	},
+	{
+		Name: "tls-key", Value: "FILE", Env: "BOBBIN_TLS_KEY", Usage: "the certificate's private key is in `FILE`", Default: "none",
+		Text: "In PEM.",
+	},
 }
 
 func settingOf(name string) *setting {
@@ -117,6 +130,14 @@ func deliveryFlags() (list []cli.Flag) {
 	return list
 }
 
+// settingFlags are the flags of all settings.
+func settingFlags() (flags []cli.Flag) {
+	for i := range settings {
+		flags = append(flags, settings[i].flag())
+	}
+	return flags
+}
+
 func configFlag() cli.Flag {
 	return &cli.StringFlag{Name: "config", Usage: "read settings from `FILE`", EnvVars: []string{"BOBBIN_CONFIG"}, DefaultText: "see bobbin-config(1)"}
 }
@@ -128,7 +149,7 @@ func withSettings(c *cli.Command, n notes) {
 		return
 	}
 	c.Flags = append(c.Flags[:len(c.Flags):len(c.Flags)], configFlag())
-	if n.MTA || findFlag(c.Flags, "user") != nil {
+	if (n.MTA || findFlag(c.Flags, "user") != nil) && findFlag(c.Flags, "location") == nil {
 		c.Flags = append(c.Flags, locationFlag())
 	}
 }

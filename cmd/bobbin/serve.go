@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/bobbinmail/bobbin/readers/lmtp"
+	"github.com/bobbinmail/bobbin/readers/server"
+)
+
+// defaultLMTP is where LMTP is served when nobody says where.
+const defaultLMTP = "127.0.0.1:10024"
+
+func (a *app) serveCommand() *cli.Command {
+	return a.with(notes{
+		Examples: []example{
+			{"Take mail from Postfix on a socket in its queue directory; main.cf has virtual_transport = lmtp:unix:private/bobbin.",
+				"bobbin serve --lmtp unix:/var/spool/postfix/private/bobbin"},
+			{"Take mail from another machine, encrypted, and say who that is.",
+				"bobbin serve --lmtp 10.0.0.5:24 --tls-cert cert.pem --tls-key key.pem --trusted 10.0.0.1"},
+		},
+		SeeAlso: []string{"bobbin-deliver(1)", "bobbin-config(1)", "lmtp(8)"},
+	}, &cli.Command{
+		Name:  "serve",
+		Usage: "take mail by LMTP",
+		Description: "Serves LMTP (RFC 2033) until it is interrupted, and then lets every client finish its command. A message for several recipients is " +
+			"taken once and delivered to one after the other; 250 means that it is durable there. bobbin-config(1) has the rules for addresses under detail-separator, local-domains, catch-all and address-case, and says how mail that comes twice is dropped. An unknown user is refused with " +
+			"550 5.1.1; whatever can mend itself is a temporary error. Each recipient is a line of the log on standard error. With --location each delivery is a process of its own, which becomes the user. " +
+			"Root opens the sockets and then becomes the owner of the spool.",
+		Flags: append([]cli.Flag{
+			spoolFlag(), locationFlag(),
+			&cli.StringSliceFlag{Name: "lmtp", Usage: "serve LMTP at `ADDRESS`: HOST:PORT or unix:PATH; may be repeated", DefaultText: defaultLMTP},
+			&cli.Int64Flag{Name: "max-size", Usage: "take messages of at most `BYTES`", Value: 128 << 20},
+			&cli.StringFlag{Name: "log", Usage: "write the log as `FORMAT`, text or json", Value: "text"},
+			settingOf("trusted").flag(), settingOf("tls-cert").flag(), settingOf("tls-key").flag(),
+		}, deliveryFlags()...),
+		Action: a.serve,
+	})
+}
+
+func (a *app) serve(c *cli.Context) error {
+	if err := wantArgs(c, 0, 0); err != nil {
+		return err
+	}
+	o := lmtp.Options{MaxSize: c.Int64("max-size"), Scratch: scratchFile}
+	if o.MaxSize <= 0 {
+		return usageErrorf("--max-size is a number of bytes above 0")
+	}
+	var err error
+	if o.Log, err = a.logger(c.String("log")); err != nil {
+		return err
+	}
+	if o.Trusted, err = networks(c.String("trusted")); err != nil {
+		return err
+	}
+	if o.TLS, err = certificate(c.String("tls-cert"), c.String("tls-key")); err != nil {
+		return err
+	}
+	o.Name, _ = os.Hostname()
+	// Before root becomes the owner of the spool.
+	listeners, err := listen(c.StringSlice("lmtp"))
+	if err != nil {
+		return err
+	}
+	defer func() {
+		for _, l := range listeners {
+			_ = l.Close()
+		}
+	}()
+	backend, err := a.lmtpBackend(c)
+	if err != nil {
+		return err
+	}
+	protocol := lmtp.New(backend, o).Protocol()
+	serve := make([]server.Listener, len(listeners))
+	for i, l := range listeners {
+		serve[i] = server.Listener{Listener: l, Protocol: protocol}
+		if _, err := fmt.Fprintf(a.out, "LMTP at %s\n", address(l)); err != nil {
+			return err
+		}
+	}
+	return (&server.Server{Log: o.Log}).Run(c.Context, serve...)
+}
+
+func listen(addresses []string) (listeners []net.Listener, err error) {
+	if len(addresses) == 0 {
+		addresses = []string{defaultLMTP}
+	}
+	for _, at := range addresses {
+		l, err := server.Listen(at)
+		if err != nil {
+			for _, l := range listeners {
+				_ = l.Close()
+			}
+			return nil, err
+		}
+		listeners = append(listeners, l)
+	}
+	return listeners, nil
+}
+
+func address(l net.Listener) string {
+	if l.Addr().Network() == "unix" {
+		return "unix:" + l.Addr().String()
+	}
+	return l.Addr().String()
+}
+
+func (a *app) logger(format string) (*slog.Logger, error) {
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(a.env.Stderr, nil)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(a.env.Stderr, nil)), nil
+	}
+	return nil, usageErrorf("--log is text or json, not %q", format)
+}
+
+// networks reads a list of addresses and networks.
+func networks(list string) (nets []netip.Prefix, err error) {
+	for word := range strings.FieldsFuncSeq(list, func(r rune) bool { return r == ',' || r == ' ' }) {
+		p, err := netip.ParsePrefix(word)
+		if err != nil {
+			var at netip.Addr
+			if at, err = netip.ParseAddr(word); err == nil {
+				p, err = at.Prefix(at.BitLen())
+			}
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%w: trusted: %q is neither an address nor a network such as 10.0.0.0/8", errConfig, word)
+		}
+		nets = append(nets, p)
+	}
+	return nets, nil
+}
+
+// certificate reads what STARTTLS needs; nil without one.
+func certificate(cert, key string) (*tls.Config, error) {
+	if cert == "" && key == "" {
+		return nil, nil
+	}
+	if cert == "" || key == "" {
+		return nil, fmt.Errorf("%w: tls-cert and tls-key go together", errConfig)
+	}
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		return nil, fmt.Errorf("%w: certificate %s: %w", errConfig, cert, err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+}
+
+// scratchFile is a file without a name, on a disk of the host's own.
+func scratchFile() (lmtp.Scratch, error) { return unnamedFile() }
+
+func unnamedFile() (*os.File, error) {
+	f, err := os.CreateTemp("", "bobbin-message-")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// lmtpBackend delivers into the spool, or runs "bobbin deliver" for users whose
+// mail is elsewhere.
+func (a *app) lmtpBackend(c *cli.Context) (lmtp.Backend, error) {
+	rules, err := a.rules(c)
+	if err != nil {
+		return nil, err
+	}
+	once, ids, err := duplicates(c)
+	if err != nil {
+		return nil, err
+	}
+	if location := a.location(c); location != "" {
+		if _, err := expand(location, "user@example.org", "/home/user"); err != nil {
+			return nil, err
+		}
+		b := &apartBackend{app: a, rules: rules, flags: childFlags(c), once: once, turn: make(chan struct{}, apartAtOnce)}
+		b.listed = strings.HasPrefix(location, homeTemplate)
+		return b, nil
+	}
+	s, err := a.openSpool(c)
+	if err != nil {
+		return nil, err
+	}
+	return &spoolBackend{spool: s, rules: rules, once: once, messageIDs: ids, turn: make(chan struct{}, largeAtOnce)}, nil
+}
+
+// wait takes a turn, of which there are as many as the channel holds.
+func wait(ctx context.Context, turn chan struct{}) (done func(), err error) {
+	select {
+	case turn <- struct{}{}:
+		return func() { <-turn }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
