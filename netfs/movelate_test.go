@@ -2,6 +2,7 @@ package netfs_test
 
 import (
 	"context"
+	"errors"
 	"syscall"
 	"testing"
 
@@ -43,5 +44,29 @@ func TestMoveComesLate(t *testing.T) {
 	}
 	if _, err := h.Share.Stat(t.Context(), "b"); err != nil {
 		t.Error(err)
+	}
+}
+
+// mutedFS carries no RENAME out, and cannot tell what is there.
+type mutedFS struct{ netfs.FS }
+
+func (mutedFS) Rename(context.Context, string, string) error { return syscall.EACCES }
+
+func (f mutedFS) Stat(ctx context.Context, name string) (netfs.Info, error) {
+	if name == "b" {
+		return netfs.Info{}, syscall.EIO
+	}
+	return f.FS.Stat(ctx, name)
+}
+
+// A RENAME that was refused, perhaps in answer to a second one, while nobody
+// can look for the new name, is not told as "not done".
+func TestMoveInDoubt(t *testing.T) {
+	h, _ := newHost(t)
+	if err := netfs.WriteFile(t.Context(), h.Share, "a", []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if err := netfs.Move(t.Context(), h, mutedFS{h.Share}, "a", "b"); !errors.Is(err, netfs.ErrUncertain) {
+		t.Errorf("got %v, want ErrUncertain", err)
 	}
 }

@@ -280,20 +280,25 @@ func (u *unlisted) ReadDir(ctx context.Context, name string) ([]string, error) {
 }
 
 // A message whose file is not listed, however often, is asked for by name
-// before it counts as removed.
+// before it counts as removed, wherever it may be.
 func TestUnlisted(t *testing.T) {
 	s, _ := newSpool(t, spool.InitOptions{})
 	b := inbox(t, s)
-	name := mustPut(t, b, "Subject: x\n\n")
-	open(t, b)
-	h := *s.Host
-	h.Share = &unlisted{h.Share, name}
-	b, err := spoolBox(t.Context(), &h)
-	if err != nil {
-		t.Fatal(err)
+	mustPut(t, b, "Subject: x\n\n")
+	m := open(t, b)
+	if _, err := m.Append(t.Context(), spool.NewMessage{In: receive(t, b, "Subject: y\n\n")}); err != nil {
+		t.Fatal(err) // and it stays in hold
 	}
-	if m := open(t, b); len(m.Messages()) != 1 {
-		t.Error("the message is gone")
+	for _, msg := range m.Messages() {
+		h := *s.Host
+		h.Share = &unlisted{h.Share, msg.Name}
+		b, err := spoolBox(t.Context(), &h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(open(t, b).Messages()); n != 2 {
+			t.Errorf("%s is not listed: %d messages are left", msg.Name, n)
+		}
 	}
 }
 

@@ -133,4 +133,28 @@ var ofTheLog = []mutation{
 		old: "return g.first > l.gen.first })", new: "return false })",
 		pkg: ".", run: "TestSuspendedSweeper",
 	},
+	{
+		rule: "what was read is believed only if its start stands", file: "commitlog/log.go",
+		old: "	if cerr := l.confirm(ctx); cerr != nil {\n		return cerr\n	}\n	if errors.Is(err, fs.ErrNotExist) {",
+		new: "	if errors.Is(err, fs.ErrNotExist) {",
+		pkg: "commitlog", run: "TestFalseSlot",
+	},
+	{
+		rule: "nothing to do is believed only after a fresh look", file: "commitlog/commit.go",
+		old: "if fresh || len(batch) == 0 {",
+		new: "if fresh || true {",
+		pkg: "commitlog", run: "TestNothingToDo",
+	},
+	{
+		rule: "who cannot read to the end does not write", file: "commitlog/commit.go",
+		old: "if err == nil && (!l.whole || l.doubt != nil) {",
+		new: "if err == nil && (l.gen == nil || l.doubt != nil) {",
+		pkg: "commitlog", run: "TestNothingGoesIntoAGap",
+	},
+	{
+		rule: "a winner leaves a gap", file: "commitlog/commit.go",
+		old: "	if l.wins < winsInARow {",
+		new: "	if true {",
+		pkg: "commitlog", run: "TestFairness",
+	},
 }

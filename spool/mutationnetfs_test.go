@@ -110,4 +110,40 @@ var ofThePrimitives = []mutation{
 		new: "	if false {",
 		pkg: "../locking", run: "TestTokenStaleListing",
 	},
+	{
+		rule: "a rename in doubt is told as such", file: "../netfs/durable.go",
+		old: "		case final && !doubt:",
+		new: "		case final:",
+		pkg: "../netfs", run: "TestMoveInDoubt",
+	},
+	{
+		rule: "a stamp counts after a grain", file: "../netfs/fresh.go",
+		old: "w.seen = now, false, boot",
+		new: "w.seen = now, true, boot",
+		pkg: "../netfs", run: "TestWatch",
+	},
+	{
+		rule: "a name is durable before it is acknowledged", file: "../netfs/durable.go",
+		old: "	if err := SyncDir(ctx, h, f, path.Dir(newname)); err != nil {",
+		new: "	if err := error(nil); err != nil {",
+		pkg: ".", run: "TestPowerFails",
+	},
+	{
+		rule: "a slot is durable before it is acknowledged", file: "../netfs/put.go",
+		old: "	if err := SyncDir(ctx, p.h, p.f, path.Dir(p.name)); err != nil {",
+		new: "	if err := error(nil); err != nil {",
+		pkg: ".", run: "TestPowerFails",
+	},
+	{
+		rule: "a holder stops by itself", file: "../locking/lease.go",
+		old: "	l.lose(fmt.Errorf(\"lock %s: %w: could not renew it for %v\", l.t.Dir, ErrLost, holdFor))\n	return true",
+		new: "	_ = fmt.Errorf(\"lock %s: %w: could not renew it for %v\", l.t.Dir, ErrLost, holdFor)\n	return true",
+		pkg: "../locking", run: "TestTokenHolderStops",
+	},
+	{
+		rule: "a holder that stood still asks the clock", file: "../locking/lease.go",
+		old: "	c.l.expire()\n	return c.Context.Err()",
+		new: "	return c.Context.Err()",
+		pkg: "../locking", run: "TestToken",
+	},
 }

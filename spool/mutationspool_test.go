@@ -155,4 +155,22 @@ var ofMessages = []mutation{
 		old: "(removed&^shown)", new: "removed",
 		pkg: ".", run: "TestTwoNames",
 	},
+	{
+		rule: "hold is asked too before a message is missing", file: "absent.go",
+		old: "[]string{holdDir + \"/\" + msg.Name, \"new/\" + msg.Name}",
+		new: "[]string{\"new/\" + msg.Name}",
+		pkg: ".", run: "TestUnlisted",
+	},
+	{
+		rule: "where listings are weak absence counts only the second time", file: "absent.go",
+		old: "		if !m.box.spool.Host.Profile.WeakLists || now-first >= weakGap {",
+		new: "		if true {",
+		pkg: ".", run: "TestRemovalWhereListingsAreWeak",
+	},
+	{
+		rule: "a move whose copy is gone ends", file: "copy.go",
+		old: "	if gone {",
+		new: "	if gone && false {",
+		pkg: ".", run: "TestMoveLosesTheCopy",
+	},
 }
