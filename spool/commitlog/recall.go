@@ -38,9 +38,6 @@ func (l *Log) Remains(ctx context.Context, seq uint64, token string) error {
 		return l.dead
 	}
 	for try := 0; !l.has(seq, token); try++ {
-		if repaired, err := l.repairedAfter(ctx, seq); repaired || err != nil {
-			return err
-		}
 		if try == recallTries {
 			return l.wentBack(seq)
 		}
@@ -59,19 +56,4 @@ func (l *Log) Remains(ctx context.Context, seq uint64, token string) error {
 // has tells whether the log has a record, as far as it tells.
 func (l *Log) has(seq uint64, token string) bool {
 	return seq < l.gen.since || l.gen.tokens[token] == seq
-}
-
-// repairedAfter tells whether a repair ended a generation with a number above
-// seq: it may have given the record up.
-func (l *Log) repairedAfter(ctx context.Context, seq uint64) (bool, error) {
-	names, err := l.FS.ReadDir(ctx, l.Dir)
-	if err != nil {
-		return false, err
-	}
-	for _, g := range parseGenerations(names) {
-		if e, ended, err := l.ending(ctx, g); err != nil || ended && e.first > seq {
-			return ended, err
-		}
-	}
-	return false, nil
 }

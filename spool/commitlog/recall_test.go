@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -133,5 +136,41 @@ func (o *told) lives(ctx context.Context, h *netfs.Host, n int) {
 			seq, token = s, k
 		}
 		l.Close(ctx)
+	}
+}
+
+// What repair gave up is no loss that a host is told of, also when the
+// generation is cleared away that says so.
+func TestRemainsAfterRepair(t *testing.T) {
+	f := newFixture(t, netfs.ViaSymlink)
+	f.tuning = commitlog.Tuning{Slots: 8, KeepFor: time.Nanosecond}
+	l, _ := f.log()
+	f.commit(t, l, 12)
+	seq, token, ok := l.Newest(t.Context())
+	dirs := f.list("g.9.*")
+	if !ok || len(dirs) != 1 {
+		t.Fatalf("newest is %d %q, generations %q", seq, token, f.list("g.*"))
+	}
+	slot := filepath.Join(dirs[0], strconv.FormatUint(seq, 10))
+	if err := errors.Join(os.Remove(slot), os.Symlink("damaged", slot)); err != nil {
+		t.Fatal(err)
+	}
+	r, _ := f.log()
+	if loss, err := r.Renew(t.Context(), commitlog.Renewal{}); err != nil || loss != commitlog.LostTail {
+		t.Fatalf("renew: %v, %v", loss, err)
+	}
+	for range 20 {
+		fresh, _ := f.log()
+		if _, err := fresh.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := fresh.Remains(t.Context(), seq, token); err != nil {
+			t.Fatalf("generations %q: %v", f.list("g.*"), err)
+		}
+		f.commit(t, fresh, 1)
+		fresh.Close(t.Context())
+	}
+	if left := f.list("g.9.*"); len(left) != 0 {
+		t.Errorf("%q was not cleared away: the test tests little", left)
 	}
 }

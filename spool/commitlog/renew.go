@@ -122,11 +122,10 @@ func (s *salvage) conclude(ctx context.Context, o Renewal) error {
 		o.Settle(s.lost)
 	}
 	first := max(s.top, s.at.seq, old.first) + 1 + o.Ahead
-	g := &generation{first: old.first, base: old.base, tokens: s.gen.tokens, since: s.gen.since, next: s.gen.next, man: &base{}}
-	if o.Ahead > 0 {
-		g.tokens, g.next, g.first = map[string]uint64{}, first, first-1
-	}
-	s.gen, s.at = g, position{seq: first - 1}
+	// The table of the new base begins with it: what repair gave up is not
+	// looked for.
+	s.gen = &generation{first: first - 1, base: old.base, next: first, man: &base{}}
+	s.at = position{seq: first - 1}
 	w, files, err := s.writeBase(ctx)
 	if err != nil {
 		s.unlink(ctx, files)
