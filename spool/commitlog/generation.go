@@ -279,7 +279,7 @@ func (b *base) newest() (token string, seq uint64) {
 // makeDir makes the directory of the view's generation.
 func (l *Log) makeDir(ctx context.Context) error {
 	if l.gen.seen {
-		return l.wentBack(l.gen.first)
+		return l.dirGone(ctx)
 	}
 	err := netfs.MkdirAll(ctx, l.Host, l.FS, l.genDir(l.gen))
 	l.gen.seen = err == nil

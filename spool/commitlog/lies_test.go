@@ -3,6 +3,7 @@ package commitlog_test
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path"
 	"slices"
@@ -121,6 +122,69 @@ func TestEmptyBase(t *testing.T) {
 		commit(behind, 1)
 		if err := judgeLog(s, []*member{active, behind}); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// notYet is a client that remembers for some time that a directory was absent.
+type notYet struct {
+	netfs.FS
+	h     *netfs.Host
+	dir   string
+	until time.Duration
+}
+
+func (f *notYet) absent(name string) error {
+	if (name == f.dir || path.Dir(name) == f.dir) && f.h.Boot() < f.until {
+		return &fs.PathError{Op: "lookup", Path: name, Err: fs.ErrNotExist}
+	}
+	return nil
+}
+
+func (f *notYet) Stat(ctx context.Context, name string) (netfs.Info, error) {
+	if err := f.absent(name); err != nil {
+		return netfs.Info{}, err
+	}
+	return f.FS.Stat(ctx, name)
+}
+
+func (f *notYet) Symlink(ctx context.Context, target, name string) error {
+	if err := f.absent(name); err != nil {
+		return err
+	}
+	return f.FS.Symlink(ctx, target, name)
+}
+
+// A writer whose client does not find, for a second, the directory that a
+// listing showed, does not take the share for one that went back (SMB, H34).
+func TestDirectoryNotYetThere(t *testing.T) {
+	simfs.Run(t, simfs.Options{}, func(t *testing.T, s *simfs.Sim) {
+		if err := makeLog(s); err != nil {
+			t.Fatal(err)
+		}
+		tuning := commitlog.Tuning{Slots: 4, KeepFor: time.Hour}
+		active := newMember(s, "active", tuning)
+		if active.commit(t.Context(), 4); active.err != nil {
+			t.Fatal(active.err)
+		}
+		h := s.Host("client")
+		share := &notYet{FS: h.Share, h: h}
+		h.Share = share
+		l, state := idsLog(h, tuning)
+		if _, err := l.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		gens, _ := s.Server().List("log")
+		i := slices.IndexFunc(gens, func(n string) bool { return n != "g.0" && n[:2] == "g." })
+		if i < 0 {
+			t.Fatalf("no second generation in %q", gens)
+		}
+		share.dir, share.until = "log/"+gens[i], h.Boot()+time.Second
+		if err := l.Commit(t.Context(), func() ([]string, error) { return []string{"id:client.1"}, nil }); err != nil {
+			t.Errorf("commit: %v", err)
+		}
+		if !slices.Contains(state.list, "client.1") {
+			t.Errorf("the state is %v", state.list)
 		}
 	})
 }
