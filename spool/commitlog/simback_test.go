@@ -115,6 +115,39 @@ func TestWentBack(t *testing.T) {
 	t.Logf("%d views noticed a loss", noticed)
 }
 
+// A view that came to a generation by a listing and read nothing of it notices
+// that the server has lost the whole of it, also after two more were begun.
+func TestGenerationLost(t *testing.T) {
+	simfs.Run(t, simfs.Options{}, func(t *testing.T, s *simfs.Sim) {
+		if err := makeLog(s); err != nil {
+			t.Fatal(err)
+		}
+		tuning := commitlog.Tuning{Slots: 4, KeepFor: time.Hour}
+		commit := func(name string, n int) {
+			t.Helper()
+			l, _ := idsLog(s.Host(name), tuning)
+			for i := range n {
+				if err := l.Commit(t.Context(), func() ([]string, error) { return []string{fmt.Sprintf("id:%s.%d", name, i)}, nil }); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		commit("a", 7) // the second generation has been begun, the third is due
+		shot := s.Server().Snapshot()
+		commit("b", 1)
+		view, state := idsLog(s.Host("view"), tuning)
+		if _, err := view.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		told := slices.Clone(state.list)
+		s.Server().Restore(shot)
+		commit("c", 20)
+		if _, err := view.Refresh(t.Context()); !errors.Is(err, commitlog.ErrWentBack) {
+			t.Errorf("refresh: %v, want ErrWentBack; it told %v and tells %v", err, told, state.list)
+		}
+	})
+}
+
 func runLossy(t *testing.T, c simfs.Case) (ops, noticedBy int) {
 	o := &lossy{t: t}
 	conf := &told{way: netfs.ViaSymlink, tuning: commitlog.Tuning{Slots: 32, KeepFor: time.Hour, Inline: 60}}

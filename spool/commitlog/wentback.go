@@ -70,10 +70,47 @@ func (l *Log) lost(ctx context.Context, was *standing) (bool, error) {
 		w = was.gen.record(l.slotIn(was.gen, at.seq), at.line)
 	}
 	if w.slot == "" {
-		return false, nil
+		return l.turnLost(ctx, was.gen)
 	}
 	stands, err := l.stands(ctx, w)
 	return !stands, err
+}
+
+// turnLost tells whether something else stands where the rotation stood that
+// began g, of which the view knows nothing but the base: it came by a listing.
+// What is missing proves nothing, as the listing may be old.
+func (l *Log) turnLost(ctx context.Context, g *generation) (bool, error) {
+	names, err := l.FS.ReadDir(ctx, l.Dir)
+	if err != nil {
+		return false, err
+	}
+	var before *generation
+	for _, b := range parseGenerations(names) {
+		if b.first < g.first {
+			before = b
+		}
+	}
+	if before == nil {
+		return false, nil
+	}
+	recs, err := l.readSlot(ctx, l.slotIn(before, g.first), g.first)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil // that one ended earlier, or by repair
+	}
+	if err != nil {
+		return false, err
+	}
+	if rot, rotates, err := rotationOf(recs[0]); err != nil || rotates && rot.base == g.base {
+		return false, err
+	}
+	if before.first == 0 {
+		return true, nil
+	}
+	_, err = l.FS.Stat(ctx, path.Join(l.Dir, "s", before.name()))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil // behind a generation that is cleared away anything may stand
+	}
+	return err == nil, err
 }
 
 // dirGone decides about a generation's directory that was there, if only in a
