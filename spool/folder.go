@@ -338,14 +338,19 @@ func (r root) make(ctx context.Context, name, dir string) error {
 // identity is what tells a mailbox from all others, whatever its directory is
 // called: the token of its first record, which is never removed.
 func (b *Box) identity(ctx context.Context) (string, error) {
-	text, err := b.spool.way.Fresh(ctx, b.fs, logDir+"/g.0/1")
+	return b.spool.firstToken(ctx, b.fs, logDir)
+}
+
+// firstToken returns the token of the first record of the log in dir.
+func (s *Spool) firstToken(ctx context.Context, f netfs.FS, dir string) (string, error) {
+	text, err := s.way.Fresh(ctx, f, dir+"/g.0/1")
 	if f := strings.Fields(text); err == nil && len(f) > 2 {
 		return f[2], nil
 	}
 	return "", cmp.Or(err, error(errNoIdentity))
 }
 
-var errNoIdentity = errors.New("the mailbox's first record is no record")
+var errNoIdentity = errors.New("the log's first record is no record")
 
 // identityOf is the identity of the mailbox in a directory of the mail root, as
 // the server has it now: "" if there is no directory, "?" if it has none.

@@ -136,3 +136,86 @@ func TestRecallOperations(t *testing.T) {
 		}
 	})
 }
+
+// subscribes is a process of h's computer that subscribes alice to a folder.
+func subscribes(t *testing.T, s *simfs.Sim, h *netfs.Host, folder string) error {
+	t.Helper()
+	sp, err := spool.Open(t.Context(), s.Process(h, "subscribes"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := sp.UserState(t.Context(), "alice")
+	if err != nil {
+		return err
+	}
+	return errors.Join(u.Subscribe(t.Context(), folder, true), u.Close(t.Context()))
+}
+
+// TestRecallUserState restores a user's own log, and removes it with its user.
+func TestRecallUserState(t *testing.T) {
+	simfs.Run(t, simfs.Options{}, func(t *testing.T, s *simfs.Sim) {
+		a, other := s.Host("a"), s.Host("other")
+		makeAlice(t, a, "")
+		step := func(h *netfs.Host, folder string, want error) {
+			t.Helper()
+			if err := subscribes(t, s, h, folder); !errors.Is(err, want) {
+				t.Errorf("%s subscribes to %s: %v, want %v", h.Tag, folder, err, want)
+			}
+		}
+		step(a, "one", nil)
+		step(a, "two", nil)
+		shot := s.Server().Snapshot()
+		step(a, "three", nil)
+		s.Server().Restore(shot)
+		step(a, "four", commitlog.ErrWentBack)
+		step(other, "five", nil)
+		step(other, "six", nil)
+		step(a, "four", commitlog.ErrWentBack)
+		if err := s.Server().RemoveAll("users/alice/bobbin-user"); err != nil {
+			t.Fatal(err)
+		}
+		step(other, "one", nil)
+		step(a, "two", nil)
+		step(a, "three", nil)
+	})
+}
+
+// TestRecallShared restores a shared folder.
+func TestRecallShared(t *testing.T) {
+	simfs.Run(t, simfs.Options{}, func(t *testing.T, s *simfs.Sim) {
+		a := s.Host("a")
+		makeAlice(t, a, "")
+		opens := func() error {
+			t.Helper()
+			sp, err := spool.Open(t.Context(), s.Process(a, "opens"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := sp.CreateFolder(t.Context(), "alice", "public/team"); err != nil && !errors.Is(err, spool.ErrExists) {
+				t.Fatal(err)
+			}
+			b, err := sp.Box(t.Context(), "alice", "public/team")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer b.Close()
+			mustPut(t, b, "Subject: x\n\n")
+			m, err := b.Open(t.Context())
+			if err == nil {
+				m.Close(t.Context())
+			}
+			return err
+		}
+		if err := opens(); err != nil {
+			t.Fatal(err)
+		}
+		shot := s.Server().Snapshot()
+		if err := opens(); err != nil {
+			t.Fatal(err)
+		}
+		s.Server().Restore(shot)
+		if err := opens(); !errors.Is(err, commitlog.ErrWentBack) {
+			t.Errorf("open: %v, want ErrWentBack", err)
+		}
+	})
+}

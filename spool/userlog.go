@@ -26,6 +26,7 @@ type UserState struct {
 	home home
 	fs   netfs.FS
 	log  *commitlog.Log
+	id   string // the token of its first record; "" if nobody asked for it
 
 	mu      sync.RWMutex // guards what follows; never held across a call to the share
 	missing bool         // there is no log yet
@@ -33,7 +34,8 @@ type UserState struct {
 }
 
 // UserState follows a user's log to its end. It writes nothing. The error
-// wraps [ErrNoUser]. The caller closes it.
+// wraps [ErrNoUser], or matches [commitlog.ErrWentBack] when the log lacks what
+// an earlier process on this host read. The caller closes it.
 func (s *Spool) UserState(ctx context.Context, user string) (*UserState, error) {
 	h, err := s.home(user)
 	if err != nil {
@@ -49,7 +51,10 @@ func (h home) state(ctx context.Context) (*UserState, error) {
 	}
 	u := &UserState{home: h, fs: f, state: newUserState()}
 	u.log = h.spool.log(f, userLogDir, u.machine())
-	if err := u.Refresh(ctx); err != nil {
+	if err = u.Refresh(ctx); err == nil {
+		err = u.recall(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return u, nil
@@ -74,13 +79,14 @@ func (u *UserState) Refresh(ctx context.Context) error {
 }
 
 // Close ends the use of u. If enough was committed, it writes the state down
-// for the next process.
+// for the next process. The host remembers what u has read.
 func (u *UserState) Close(ctx context.Context) error {
 	u.mu.RLock()
 	missing := u.missing
 	u.mu.RUnlock()
 	if !missing {
 		u.log.Close(ctx)
+		u.remember(ctx)
 	}
 	return u.fs.Close()
 }
