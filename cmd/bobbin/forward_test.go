@@ -1,10 +1,12 @@
 package main
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/iotest"
 )
 
 // A message that was forwarded, as the commands of these tests see it.
@@ -166,4 +168,18 @@ func TestForwardRetry(t *testing.T) {
 	// Another message may have the same id.
 	s.want(exitUnavailable, s.run(0, forwarded+"\n", "deliver", "--queue-id", "7", "alice"), "exit code 1")
 	s.wantFile("home/alice/one", "x\nx\n")
+}
+
+// Only a CR before a LF goes, wherever the reads end.
+func TestLineEnds(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "", "a\r\nb\r\n": "a\nb\n", "\r": "\r", "a\r\r\nb\rc\r": "a\r\nb\rc\r", "\r\n\r\n": "\n\n", "a\nb": "a\nb",
+	} {
+		for _, r := range []io.Reader{strings.NewReader(text), iotest.OneByteReader(strings.NewReader(text)), iotest.DataErrReader(strings.NewReader(text))} {
+			got, err := io.ReadAll(&lineEnds{r: r})
+			if err != nil || string(got) != want {
+				t.Errorf("%q is read as %q, %v; want %q", text, got, err, want)
+			}
+		}
+	}
 }

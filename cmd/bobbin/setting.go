@@ -80,7 +80,7 @@ var settings = []setting{
 		Name: "duplicates", Value: "RULE", Env: "BOBBIN_DUPLICATES", Delivery: true,
 		Usage: "what happens to mail that was delivered already: `RULE` is keep or drop", Default: "keep",
 		Text: "With drop, a message that a mail system tries again, because it did not hear that it was delivered, is not delivered again, on whatever host: one with the same --queue-id, or without that the same topmost Received field, " +
-			"the same content and the same mailbox, within a week. It costs one operation of the server more for each mailbox.",
+			"the same content and the same mailbox, within a week, as long as the message is in the mailbox or its log knows it. It costs one operation of the server more for each mailbox, and a trace that is cleared away after a week when mail is expunged.",
 	},
 	{
 		Name: "duplicate-ids", Value: "TIME", Env: "BOBBIN_DUPLICATE_IDS", Delivery: true,
