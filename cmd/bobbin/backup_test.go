@@ -233,7 +233,10 @@ func (l *living) work() (stop func()) {
 					err := l.step(ctx, v)
 					if errors.Is(err, commitlog.ErrWentBack) {
 						l.count("reopen")
-						v, err = openViews(ctx, s)
+						var again views
+						if again, err = openViews(ctx, s); err == nil {
+							v = again
+						}
 					}
 					if err != nil && ctx.Err() == nil && !errors.Is(err, spool.ErrNoMessage) && !errors.Is(err, commitlog.ErrWentBack) {
 						l.t.Errorf("while others copy: %v", err)
