@@ -32,7 +32,7 @@ type killing struct {
 func TestServeKilled(t *testing.T) {
 	messages, kills, clients := 100, 3, 4
 	if os.Getenv("BOBBIN_TEST_FULL") != "" {
-		messages, kills = 3000, 20
+		messages, kills = 10000, 20
 	}
 	program, err := exec.LookPath("bobbin")
 	if err != nil {

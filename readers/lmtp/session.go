@@ -41,7 +41,7 @@ type transaction struct {
 	failed     error // why the message cannot be taken any more
 }
 
-// verbs are the commands. All but those of early need LHLO first.
+// verbs are the commands; each says itself when it may come.
 var verbs = map[string]func(x *session, ctx context.Context, args string) *Reply{
 	"LHLO": (*session).lhlo, "MAIL": (*session).mailFrom, "RCPT": (*session).rcptTo, "DATA": (*session).data, "BDAT": (*session).bdat,
 	"RSET": (*session).rset, "NOOP": (*session).noop, "QUIT": (*session).quit, "VRFY": (*session).vrfy, "HELP": (*session).help,
