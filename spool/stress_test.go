@@ -2,7 +2,6 @@ package spool_test
 
 import (
 	"bufio"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -11,120 +10,29 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/bobbinmail/bobbin/netfs"
 	"github.com/bobbinmail/bobbin/netfs/twofuse"
 	"github.com/bobbinmail/bobbin/spool"
 )
-
-// stressEnv makes the test binary one process of the stress test: it holds
-// directory, name, number of operations and seed.
-const stressEnv = "BOBBIN_STRESS_PROCESS"
 
 func TestMain(m *testing.M) {
 	if spec := os.Getenv(stressEnv); spec != "" {
 		if err := stressProcess(spec); err != nil {
 			fmt.Fprintln(os.Stderr, err)
+			if temporary(err) {
+				os.Exit(exitTemporary)
+			}
 			os.Exit(1)
 		}
 		os.Exit(0)
 	}
 	os.Exit(m.Run())
-}
-
-// stressProcess does mixed operations and prints a line for each that was
-// acknowledged, and one before each that removes something.
-func stressProcess(spec string) error {
-	var dir, name string
-	var ops int
-	var seed uint64
-	if _, err := fmt.Sscan(spec, &dir, &name, &ops, &seed); err != nil {
-		return err
-	}
-	h, err := netfs.OpenHost(dir)
-	if err != nil {
-		return err
-	}
-	h.Tag = name
-	ctx := context.Background()
-	s, err := spool.Open(ctx, h)
-	if err != nil {
-		return err
-	}
-	b, err := s.Box(ctx, "alice", spool.Inbox)
-	if err != nil {
-		return err
-	}
-	m, err := b.Open(ctx)
-	if err != nil {
-		return err
-	}
-	p := &stressed{name: name, box: b, m: m, rng: rand.New(rand.NewPCG(seed, 0))}
-	for n := range ops {
-		if err := p.step(ctx, n); err != nil {
-			return fmt.Errorf("%s, operation %d: %w", name, n, err)
-		}
-		fmt.Println("done")
-	}
-	return nil
-}
-
-type stressed struct {
-	name string
-	box  *spool.Box
-	m    *spool.Mailbox
-	rng  *rand.Rand
-}
-
-func (p *stressed) step(ctx context.Context, n int) error {
-	all := p.m.Messages()
-	k := p.rng.IntN(10)
-	if len(all) == 0 && k >= 6 {
-		k = 5
-	}
-	switch {
-	case k < 4:
-		body := fmt.Sprintf("Subject: %s %d\n\n%s\n", p.name, n, strings.Repeat("x", p.rng.IntN(3000)))
-		sum := sha256.Sum256([]byte(body))
-		text := fmt.Sprintf("X-Sum: %s\n%s", hex.EncodeToString(sum[:]), body)
-		if _, err := put(ctx, p.box, text); err != nil {
-			return err
-		}
-		fmt.Println("delivered", hex.EncodeToString(sum[:]))
-	case k < 6:
-		if err := p.m.Refresh(ctx); err != nil {
-			return err
-		}
-		for _, msg := range p.m.Messages() {
-			if p.rng.IntN(50) == 0 {
-				fmt.Println("uid", msg.UID, msg.Name)
-			}
-		}
-	case k < 8:
-		kw := fmt.Sprintf("%s-%d", p.name, n)
-		msg := all[p.rng.IntN(len(all))]
-		done, err := p.m.SetFlags(ctx, spool.SetOf(msg.UID), spool.FlagChange{Add: spool.Seen, AddKeywords: []string{kw}})
-		if err != nil {
-			return err
-		}
-		if done.Contains(msg.UID) {
-			fmt.Println("keyword", msg.UID, kw)
-		}
-	case k < 9:
-		msg := all[p.rng.IntN(len(all))]
-		fmt.Println("expunge", msg.UID, msg.Name)
-		if _, err := p.m.Expunge(ctx, spool.SetOf(msg.UID)); err != nil {
-			return err
-		}
-	default:
-		return p.m.Project(ctx)
-	}
-	return nil
 }
 
 // stress is what the processes said.
@@ -134,10 +42,14 @@ type stress struct {
 	dir       string
 	delivered map[string]bool
 	expunged  map[uint32]bool
+	removed   map[string]bool // sums of files that a foreign program removes
 	names     map[uint32]string
 	keywords  map[string]uint32
 	done      map[string]int // operations by process
 	kills     int
+	faults    bool
+	crashes   int // processes that went with their host
+	temporary int // processes that a fault broke off
 	killed    int // operations done at the last kill
 	running   map[*exec.Cmd]bool
 }
@@ -156,6 +68,8 @@ func (s *stress) line(process, text string) {
 		s.done[process]++
 	case f[0] == "delivered" && len(f) == 2:
 		s.delivered[f[1]] = true
+	case f[0] == "removing" && len(f) == 2:
+		s.removed[f[1]] = true
 	case f[0] == "keyword" && uid > 0:
 		s.keywords[f[2]] = uid
 	case (f[0] == "expunge" || f[0] == "uid") && uid > 0:
@@ -180,6 +94,7 @@ func (s *stress) process(dir, name string, ops int) {
 		if left <= 0 || s.t.Failed() {
 			return
 		}
+		s.wait(dir)
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %s%d %d %d", stressEnv, dir, name, life, left, 1000*life+int(name[1])))
 		var stderr strings.Builder
@@ -202,11 +117,39 @@ func (s *stress) process(dir, name string, ops int) {
 		killed := !s.running[cmd]
 		delete(s.running, cmd)
 		s.mu.Unlock()
-		if err := cmd.Wait(); err != nil && !killed {
+		err = cmd.Wait()
+		if s.faults && !killed {
+			switch cmd.ProcessState.ExitCode() {
+			case exitTemporary:
+				s.count(&s.temporary)
+				continue
+			case -1: // by a signal: with its host
+				s.count(&s.crashes)
+				continue
+			}
+		}
+		if err != nil && !killed {
 			s.t.Errorf("%s: %v: %s", name, err, &stderr)
 			return
 		}
 	}
+}
+
+func (s *stress) count(n *int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	*n++
+}
+
+// wait returns when the spool is there: a host that crashed comes back.
+func (s *stress) wait(dir string) {
+	for range 3000 {
+		if _, err := os.Stat(filepath.Join(dir, "bobbin.toml")); err == nil {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	s.t.Errorf("%s is not there", dir)
 }
 
 // killOne kills any of the running processes, if something was done since the
@@ -248,7 +191,7 @@ func TestStress(t *testing.T) {
 				processes, ops, every = 3, 100, 30*time.Millisecond
 			}
 			dir := t.TempDir()
-			runStress(t, slots, stressRun{[]string{dir}, processes, ops, every})
+			runStress(t, spool.InitOptions{Slots: slots}, stressRun{dirs: []string{dir}, processes: processes, ops: ops, every: every, foreign: slots != "symlink"})
 		})
 	}
 }
@@ -260,11 +203,14 @@ func TestStressTwoMounts(t *testing.T) {
 		ops = 80
 	}
 	_, dirs := twofuse.NewPair(t, twofuse.Usual)
-	runStress(t, "", stressRun{dirs[:], 4, ops, 200 * time.Millisecond})
+	runStress(t, spool.InitOptions{}, stressRun{dirs: dirs[:], processes: 4, ops: ops, every: 200 * time.Millisecond})
 }
 
 // TestStressShare is the same on the mounts of a share that
-// BOBBIN_TEST_SHARE=/mnt/a:/mnt/b names, as many as there are.
+// BOBBIN_TEST_SHARE=/mnt/a:/mnt/b names, as many as there are. With
+// BOBBIN_TEST_FOREIGN=1 another Maildir program works on the last of them.
+// BOBBIN_TEST_FAULTS holds commands, one a line, that each break something:
+// they are run one after the other as the work goes on.
 func TestStressShare(t *testing.T) {
 	mounts := filepath.SplitList(os.Getenv("BOBBIN_TEST_SHARE"))
 	if len(mounts) == 0 {
@@ -283,22 +229,29 @@ func TestStressShare(t *testing.T) {
 	for _, mount := range mounts {
 		dirs = append(dirs, filepath.Join(mount, filepath.Base(dir)))
 	}
-	runStress(t, os.Getenv("BOBBIN_TEST_SLOTS"), stressRun{dirs, 2 * len(dirs), ops, time.Second})
+	r := stressRun{dirs: dirs, processes: 2 * len(dirs), ops: ops, every: time.Second, foreign: os.Getenv("BOBBIN_TEST_FOREIGN") != ""}
+	for line := range strings.Lines(os.Getenv("BOBBIN_TEST_FAULTS")) {
+		r.faults = append(r.faults, strings.TrimSpace(line))
+	}
+	runStress(t, spool.InitOptions{Slots: os.Getenv("BOBBIN_TEST_SLOTS"), Separator: os.Getenv("BOBBIN_TEST_SEPARATOR")}, r)
 }
 
 // stressRun says where and how much: process n works in the directory n modulo
-// their number, and each interval one is killed.
+// their number, and each interval one is killed. A foreign Maildir program
+// works in the last directory; faults are commands that each break something.
 type stressRun struct {
 	dirs           []string
 	processes, ops int
 	every          time.Duration
+	foreign        bool
+	faults         []string
 }
 
-func runStress(t *testing.T, slots string, r stressRun) {
-	sp := initSpool(t, openHost(t, r.dirs[0]), spool.InitOptions{Slots: slots})
+func runStress(t *testing.T, o spool.InitOptions, r stressRun) {
+	sp := initSpool(t, openHost(t, r.dirs[0]), o)
 	s := &stress{
-		t: t, dir: r.dirs[0], delivered: map[string]bool{}, expunged: map[uint32]bool{}, names: map[uint32]string{},
-		keywords: map[string]uint32{}, done: map[string]int{}, running: map[*exec.Cmd]bool{},
+		t: t, dir: r.dirs[0], delivered: map[string]bool{}, expunged: map[uint32]bool{}, removed: map[string]bool{}, names: map[uint32]string{},
+		keywords: map[string]uint32{}, done: map[string]int{}, running: map[*exec.Cmd]bool{}, faults: len(r.faults) > 0,
 	}
 	stop := make(chan struct{})
 	var killer, workers sync.WaitGroup
@@ -313,6 +266,10 @@ func runStress(t *testing.T, slots string, r stressRun) {
 			}
 		}
 	})
+	killer.Go(func() { s.breakThings(r, stop) })
+	if r.foreign {
+		workers.Go(func() { s.process(r.dirs[len(r.dirs)-1], foreignPrefix+"a", min(r.ops, 200)) })
+	}
 	for i := range r.processes {
 		workers.Go(func() { s.process(r.dirs[i%len(r.dirs)], "p"+string(rune('a'+i)), r.ops) })
 	}
@@ -322,16 +279,65 @@ func runStress(t *testing.T, slots string, r stressRun) {
 	if s.kills == 0 {
 		t.Error("nobody was killed: the run proves nothing")
 	}
-	s.audit(inbox(t, sp))
-	t.Logf("%d deliveries, %d expunges, %d keywords, %d kills", len(s.delivered), len(s.expunged), len(s.keywords), s.kills)
+	uids := s.audit(inbox(t, sp))
+	for _, dir := range r.dirs[1:] {
+		other, err := spool.Open(t.Context(), openHost(t, dir))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := uidsAndNames(open(t, inbox(t, other))); !slices.Equal(got, uids) {
+			t.Errorf("%s has other messages than %s:\n%v\n%v", dir, r.dirs[0], got, uids)
+		}
+	}
+	t.Logf("%d deliveries, %d expunges, %d foreign removals, %d keywords, %d kills, %d faults: %d processes lost with their host, %d told to try again",
+		len(s.delivered), len(s.expunged), len(s.removed), len(s.keywords), s.kills, len(r.faults), s.crashes, s.temporary)
 }
 
-func (s *stress) audit(b *spool.Box) {
+// breakThings runs the commands of r, spread over the work.
+func (s *stress) breakThings(r stressRun, stop <-chan struct{}) {
+	for i, fault := range r.faults {
+		for start := (i + 1) * r.processes * r.ops / (len(r.faults) + 2); s.total() < start; {
+			select {
+			case <-stop:
+				s.t.Errorf("%s: the work ended before its turn", fault)
+				return
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+		if out, err := exec.Command("sh", "-c", fault).CombinedOutput(); err != nil {
+			s.t.Errorf("%s: %v: %s", fault, err, out)
+		}
+	}
+}
+
+func (s *stress) total() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, done := range s.done {
+		n += done
+	}
+	return n
+}
+
+func uidsAndNames(m *spool.Mailbox) []string {
+	var out []string
+	for _, msg := range m.Messages() {
+		out = append(out, fmt.Sprint(msg.UID, " ", msg.Name))
+	}
+	return out
+}
+
+func (s *stress) audit(b *spool.Box) []string {
 	t := s.t
 	t.Helper()
 	m := open(t, b)
-	seen := map[string]uint32{}
+	seen, last := map[string]uint32{}, uint32(0)
 	for _, msg := range m.Messages() {
+		if msg.UID <= last {
+			t.Errorf("UID %d comes after %d", msg.UID, last)
+		}
+		last = msg.UID
 		if was, ok := s.names[msg.UID]; ok && was != msg.Name {
 			t.Errorf("UID %d is %s and was %s", msg.UID, msg.Name, was)
 		}
@@ -347,13 +353,13 @@ func (s *stress) audit(b *spool.Box) {
 	}
 	gone := s.expungedSums()
 	for sum := range s.delivered {
-		if seen["X-Sum: "+sum] == 0 && !gone["X-Sum: "+sum] {
+		if seen["X-Sum: "+sum] == 0 && !gone["X-Sum: "+sum] && !s.removed[sum] {
 			t.Errorf("lost: %s", sum)
 		}
 	}
 	for kw, uid := range s.keywords {
 		msg, err := m.Message(uid)
-		if errors.Is(err, spool.ErrNoMessage) && s.expunged[uid] {
+		if errors.Is(err, spool.ErrNoMessage) && (s.expunged[uid] || len(s.removed) > 0) {
 			continue
 		}
 		if err != nil || !strings.Contains(" "+strings.Join(msg.Keywords, " ")+" ", " "+kw+" ") {
@@ -369,6 +375,7 @@ func (s *stress) audit(b *spool.Box) {
 			t.Errorf("check: %s", f)
 		}
 	}
+	return uidsAndNames(m)
 }
 
 // expungedSums reads the messages that somebody tried to expunge, wherever
