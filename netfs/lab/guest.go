@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +27,7 @@ func (g *guest) path(name ...string) string {
 }
 
 // upTime is how long a guest may take to be ready on a very busy machine.
-const upTime = 5 * time.Minute
+const upTime = 10 * time.Minute
 
 // up boots the guest and waits until the share is mounted for all hosts.
 func (g *guest) up(ctx context.Context, s settings) error {
@@ -51,17 +52,18 @@ func (g *guest) up(ctx context.Context, s settings) error {
 		case exists(g.path("ready")):
 			return nil
 		case err == nil:
-			err = fmt.Errorf("guest %s: %s", g.name, strings.TrimSpace(string(failed)))
+			err = errors.New(strings.TrimSpace(string(failed)))
 		case g.process() == 0:
-			err = fmt.Errorf("guest %s died while it booted: see %s", g.name, g.path("console"))
+			err = errors.New("it died while it booted")
 		case ctx.Err() != nil:
 			err = ctx.Err()
 		case time.Now().After(end):
-			err = fmt.Errorf("guest %s is not ready after %v: see %s", g.name, upTime, g.path("console"))
+			err = fmt.Errorf("it is not ready after %v", upTime)
 		default:
 			continue
 		}
-		return errors.Join(err, g.down())
+		console, _ := os.ReadFile(g.path("console"))
+		return errors.Join(fmt.Errorf("guest %s: %w; its console said:\n%s", g.name, err, console), g.down())
 	}
 }
 
@@ -97,15 +99,20 @@ func (g *guest) boot(s settings) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
+	err = g.started(cmd.Process.Pid)
+	if err != nil {
+		err = errors.Join(err, cmd.Process.Kill())
+	}
 	go func() { _ = cmd.Wait() }() // so that it is no zombie while we wait for it to go
-	return os.WriteFile(g.path("pid"), []byte(strconv.Itoa(cmd.Process.Pid)), 0o600)
+	return err
 }
 
 // memoryDir is where the guest's memory is a file: in memory, if that is large
-// enough.
+// enough and the guest may execute what is there.
 func memoryDir(otherwise string) string {
+	const noexec = 8 // statfs(2): ST_NOEXEC
 	var s syscall.Statfs_t
-	if err := syscall.Statfs("/dev/shm", &s); err == nil && int64(s.Bavail)*s.Bsize > 1<<30 {
+	if err := syscall.Statfs("/dev/shm", &s); err == nil && int64(s.Bavail)*s.Bsize > 1<<30 && s.Flags&noexec == 0 {
 		return "/dev/shm"
 	}
 	return otherwise
@@ -130,16 +137,41 @@ func (g *guest) process() int {
 	if err != nil {
 		return 0
 	}
-	pid, err := strconv.Atoi(string(b))
-	if err != nil {
+	var pid int
+	var start string
+	if _, err := fmt.Sscan(string(b), &pid, &start); err != nil {
 		return 0
 	}
-	// Another process may have the number by now.
-	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	if err != nil || !strings.Contains(string(line), "umid=bobbin-lab-"+g.name+"\x00") {
+	// Another process may have the number by now, but not the start time. The
+	// command line tells less: while the kernel executes itself anew it is empty.
+	if alive, err := startTime(pid); err != nil || alive != start {
 		return 0
 	}
 	return pid
+}
+
+// started notes which process the guest is.
+func (g *guest) started(pid int) error {
+	start, err := startTime(pid)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(g.path("pid"), fmt.Appendf(nil, "%d %s", pid, start), 0o600)
+}
+
+// startTime is when a process that is not a zombie began, in ticks since the
+// machine did.
+func startTime(pid int) (string, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return "", err
+	}
+	// proc_pid_stat(5): the name in parentheses may hold anything; state is field 3, starttime field 22.
+	f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+	if len(f) < 20 || f[0] == "Z" || f[0] == "X" {
+		return "", fmt.Errorf("process %d has ended", pid)
+	}
+	return f[19], nil
 }
 
 // tell sends a line to the guest's agent.
@@ -159,12 +191,14 @@ func (g *guest) down() error {
 	if pid == 0 {
 		return nil
 	}
-	err := g.tell("poweroff")
-	for range 100 {
-		if g.process() == 0 {
-			return err
+	var err error
+	if exists(g.path("ready")) { // else nobody hears it
+		err = g.tell("poweroff")
+		for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+			if g.process() == 0 {
+				return err
+			}
 		}
-		time.Sleep(100 * time.Millisecond)
 	}
 	if kerr := syscall.Kill(-pid, syscall.SIGKILL); kerr != nil && kerr != syscall.ESRCH {
 		return errors.Join(err, kerr)

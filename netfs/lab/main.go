@@ -25,7 +25,7 @@ const (
 
 // shares are the file systems the lab can set up.
 var shares = []string{
-	"nfs3", "nfs4", "nfs40", "nfs41", "nfs4-async", "smb3", "smb3-nolink", "smb3posix", "local",
+	"nfs3", "nfs4", "nfs40", "nfs41", "nfs4-async", "smb3", "smb3-nolink", "smb3posix", "mixed", "local",
 }
 
 const usage = `usage:

@@ -22,12 +22,12 @@ if [ -n "$share" ]; then
 	mount -t hostfs -o "$share" none "$share" || fail "mount $share of the machine outside"
 fi
 net_up || fail "no network"
-fs_up "$fs" || fail "the set-up of $fs broke off: see $run/console"
-echo ready >"$run/ready"
-
-# Opened once: a second open leaves the line deaf.
+fs_up "$fs" || fail "the set-up of $fs broke off"
+# Opened once: a second open leaves the line deaf. What comes in before it is
+# raw may be lost, hence ready only now.
 exec 3<>/dev/ttyS0
-stty raw -echo <&3
+stty raw -echo <&3 || fail "the line for commands"
+echo ready >"$run/ready"
 while read -r job <&3 && [ "$job" != poweroff ]; do
 	[ -n "$job" ] || continue
 	(

@@ -105,29 +105,40 @@ fs_up() {
 		;;
 	nfs*) . /lab/guest/nfs.sh && nfs_up "$1" ;;
 	smb*) . /lab/guest/smb.sh && smb_up "$1" ;;
+	mixed) mixed_up ;;
 	*) . "/lab/guest/$1.sh" && "$1_up" "$1" ;;
 	esac
 }
 
+# mixed_up exports one directory by NFS and SMB: B is a client of SMB, A and C
+# are of NFS.
+mixed_up() {
+	local n
+	. /lab/guest/nfs.sh && . /lab/guest/smb.sh || return 1
+	echo 4.2 >/run/lab.vers
+	echo "$lab_options" >/run/nfs.options
+	echo vers=3.1.1 >/run/smb.options
+	disk_up ext4 && rpc_up S && nfsd_up sync && smb_server ext4 no || return 1
+	for n in $hosts; do mount_host $n || return 1; done
+}
+
 server_stop() {
-	case $(cat /run/lab.fs) in
-	nfs*) daemon S rpc.nfsd 0 ;;
-	smb*) kill -KILL -- -"$(cat /run/node/smbd.pid)" ;;
-	esac
+	case $(cat /run/lab.fs) in nfs* | mixed) daemon S rpc.nfsd 0 || return 1 ;; esac
+	case $(cat /run/lab.fs) in smb* | mixed) kill -KILL -- -"$(cat /run/node/smbd.pid)" ;; esac
 }
 
 server_start() {
-	case $(cat /run/lab.fs) in
-	nfs*) daemon S rpc.nfsd -H $server 4 ;;
-	smb*) . /lab/guest/smb.sh && smbd_start ;;
-	esac
+	. /lab/guest/smb.sh
+	case $(cat /run/lab.fs) in nfs* | mixed) daemon S rpc.nfsd -H $server 4 || return 1 ;; esac
+	case $(cat /run/lab.fs) in smb* | mixed) smbd_start ;; esac
 }
 
 # mount_host HOST: mounts the share for a host, as it was at the start.
 mount_host() {
-	case $(cat /run/lab.fs) in
-	nfs*) . /lab/guest/nfs.sh && nfs_mount "$1" ;;
-	smb*) . /lab/guest/smb.sh && smb_mount "$1" ;;
-	local) mount --bind /srv/export /mnt/$1 ;;
+	. /lab/guest/nfs.sh && . /lab/guest/smb.sh
+	case $(cat /run/lab.fs)$1 in
+	nfs* | mixed[AC]) nfs_mount $1 ;;
+	smb* | mixedB) smb_mount $1 ;;
+	local*) mount --bind /srv/export /mnt/$1 ;;
 	esac
 }

@@ -8,7 +8,7 @@ nfs_up() {
 	*) echo 4.2 >/run/lab.vers ;;
 	esac
 	case $1 in *async) sync=async ;; esac
-	echo "$lab_options" >/run/lab.options
+	echo "$lab_options" >/run/nfs.options
 	disk_up ext4 && rpc_up S && nfsd_up $sync || return 1
 	if [ "$(cat /run/lab.vers)" = 3 ]; then
 		modprobe -q nfsv3
@@ -40,9 +40,13 @@ nfsd_up() {
 }
 
 nfs_mount() {
-	local vers dev=$server:/
+	local i vers dev=$server:/
 	vers=$(cat /run/lab.vers)
 	[ "$vers" = 3 ] && dev=$server:/srv/export
 	mkdir -p /mnt/$1
-	on $1 mount -t nfs -o "vers=$vers,nosharecache,$(cat /run/lab.options)" $dev /mnt/$1
+	for i in $(seq 20); do
+		on $1 mount -t nfs -o "vers=$vers,nosharecache,$(cat /run/nfs.options)" $dev /mnt/$1 && return 0
+		sleep 1
+	done
+	return 1
 }

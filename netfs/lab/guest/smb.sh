@@ -5,14 +5,18 @@ smb_up() {
 	smb3-nolink) disk=vfat ;;
 	smb3posix) options+=,posix extensions=yes ;;
 	esac
-	echo "$options${lab_options:+,$lab_options}" >/run/lab.options
-	disk_up $disk && node S || return 1
-	smb_conf $disk $extensions
+	echo "$options${lab_options:+,$lab_options}" >/run/smb.options
+	disk_up $disk && smb_server $disk $extensions || return 1
+	for n in $hosts; do smb_mount $n || return 1; done
+}
+
+# smb_server DISK EXTENSIONS
+smb_server() {
+	node S && smb_conf $1 $2 || return 1
 	useradd -M lab 2>/dev/null
 	mkdir -p /var/log/samba /var/lib/samba/private /var/cache/samba
 	printf 'lab\nlab\n' | daemon S smbpasswd -s -a lab >/dev/null && smbd_start || return 1
 	modprobe -q cifs
-	for n in $hosts; do smb_mount $n || return 1; done
 }
 
 # smb_conf DISK EXTENSIONS
@@ -39,6 +43,7 @@ $([ $2 = yes ] && echo " smb3 unix extensions = yes")
  path = /srv/export
  read only = no
  force user = root
+$([ "$(cat /run/lab.fs)" = mixed ] && printf ' oplocks = no\n smb2 leases = no\n')
  create mask = 0666
  directory mask = 0777
  strict sync = yes
@@ -58,7 +63,13 @@ smbd_start() {
 	return 1
 }
 
+# smb_mount HOST. A server that has just started may still turn a client away.
 smb_mount() {
+	local i
 	mkdir -p /mnt/$1
-	on $1 mount -t cifs //$server/mail /mnt/$1 -o "username=lab,password=lab,uid=0,gid=0,file_mode=0666,dir_mode=0777,noperm,nosharesock,$(cat /run/lab.options)"
+	for i in $(seq 20); do
+		on $1 mount -t cifs //$server/mail /mnt/$1 -o "username=lab,password=lab,uid=0,gid=0,file_mode=0666,dir_mode=0777,noperm,nosharesock,$(cat /run/smb.options)" && return 0
+		sleep 1
+	done
+	return 1
 }
