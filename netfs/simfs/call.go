@@ -227,6 +227,10 @@ func (c *call) look() (*inode, error) {
 func (c *call) execute() {
 	s, r := &c.p.sim.server, result{}
 	d, leaf := c.dir[0], c.leaf[0]
+	if r.err = c.busy(); r.err != nil {
+		c.res = r
+		return
+	}
 	switch c.op {
 	case opCreate, opOpen:
 		r.file, r.err = c.openFile()
@@ -251,7 +255,7 @@ func (c *call) execute() {
 			c.tree.forgetTree(c.name)
 		}
 	case opRemove:
-		if r.err = s.remove(d, leaf); r.err == nil {
+		if r.err = c.remove(); r.err == nil {
 			c.tree.forgetTree(c.name)
 		}
 	case opMkdir:
@@ -297,9 +301,8 @@ func (c *call) openFile() (*file, error) {
 		p: c.p, tree: c.tree, lane: c.lane, num: c.p.opened, name: c.name,
 		node: n, write: c.op == opCreate, size: len(n.data),
 	}
-	if f.write {
-		c.p.files = append(c.p.files, f)
-	} else {
+	c.p.files = append(c.p.files, f)
+	if !f.write {
 		f.snap = n.data
 	}
 	return f, nil

@@ -60,6 +60,9 @@ func (s *Sim) stateHash() uint64 {
 			h = hashWord(h, 1)
 		}
 		for _, f := range p.files {
+			if !f.write {
+				continue
+			}
 			h = hashWord(v.file(h, f.node), uint64(f.off))
 			h = hashString(h, f.buf)
 		}

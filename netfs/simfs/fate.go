@@ -264,6 +264,15 @@ func (s *Sim) plain(c *call) {
 	if c.op == opReadDir && s.oldList(c) {
 		return
 	}
+	if c.op == opRename && c.resolve() == nil && c.busy() == nil && (c.p.client == nil || c.p.client.answers(c) == nil) {
+		if done, err := c.makeWay(); err != nil {
+			c.res = result{err: err}
+			return
+		} else if done {
+			c.state = again
+			return
+		}
+	}
 	c.apply()
 	if c.op == opReadDir {
 		s.spoilList(c)

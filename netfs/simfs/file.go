@@ -23,6 +23,9 @@ type file struct {
 	off    int // of the next byte to read, or of the first in buf
 	buf    []byte
 	size   int // as the client knew it last
+
+	sillyDir *inode // where the file has the name silly, which f's end removes
+	silly    string
 }
 
 func (f *file) call(o op, p []byte, off int) (int, error) {
@@ -151,5 +154,6 @@ func (f *file) end() {
 	f.closed = true
 	if i := slices.Index(f.p.files, f); i >= 0 {
 		f.p.files = slices.Delete(f.p.files, i, i+1)
+		f.closedLast(false)
 	}
 }

@@ -28,6 +28,7 @@ type inode struct {
 	nlink        int
 	mtime, ctime time.Duration
 	change       uint64  // moves with every change
+	pending      bool    // removed, and kept by an open file (SMB)
 	lost         bool    // the server forgot that it ever was
 	touched      uint64  // the server's last change to it that can be taken back
 	data         []byte  // of a file

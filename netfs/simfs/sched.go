@@ -176,7 +176,11 @@ func (s *Sim) end(p *proc) {
 		s.writeBack(f)
 		f.lose()
 	}
+	files := p.files
 	p.files = nil
+	for _, f := range files {
+		f.closedLast(p.crashed)
+	}
 	p.dead = true
 	p.cancel(ErrDead)
 	for _, c := range slices.Clone(s.parked) {

@@ -20,6 +20,17 @@ type Abilities struct {
 	Refused string
 	// Fold: names that differ in the case of letters are one (H59).
 	Fold bool
+	// Silly is how names begin that a client gives to a file with one name that
+	// a process of its own has open, instead of removing or replacing it; the
+	// last handle removes that name (NFS, AFS, H15, H25). Empty if it does not.
+	Silly string
+	// Busy: what is open anywhere is not replaced, a directory with it in is
+	// not renamed, and what is removed keeps its only name, which can neither
+	// be opened nor made, until the last handle is closed (SMB, H14, H27).
+	Busy bool
+	// Gap: a rename that replaces a name removes that first (SMB, sshfs, H13,
+	// H17).
+	Gap bool
 	// General: the client tells EIO or EPERM of all failures (sshfs, H17).
 	General bool
 	// DirSync is what a directory's fsync says; nil if zero (H66, H79).

@@ -37,6 +37,7 @@ type Sim struct {
 	left      int // of those, ended since the scheduler looked last
 	steps     int
 	faulty    int // faults so far
+	sillies   int // names of [Abilities.Silly] so far
 	disasters int // of those, of the server
 	trace     trace
 	// sleepers counts goroutines in Host.Sleep.
