@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -93,10 +94,14 @@ func (w *worker) run(ctx context.Context, steps int) {
 	}
 }
 
-// judge accepts the errors that faults explain, and no other.
+// judge accepts the errors that faults explain, and no other. When the server
+// does not know the mailbox's directory any more, it is opened anew.
 func (w *worker) judge(ctx context.Context, err error) {
 	if err == nil || ctx.Err() != nil {
 		return
+	}
+	if errors.Is(err, syscall.ESTALE) {
+		w.box, w.m = nil, nil
 	}
 	if errors.Is(err, commitlog.ErrCorrupt) || errors.Is(err, commitlog.ErrNewer) || errors.Is(err, spool.ErrNoUser) {
 		w.t.Errorf("%s: %v", w.id, err)
@@ -137,6 +142,7 @@ func (w *worker) deliver(ctx context.Context) {
 			in.Abort(ctx)
 		}
 	}
+	w.judge(ctx, err)
 	w.hist.mu.Lock()
 	defer w.hist.mu.Unlock()
 	switch {
@@ -291,14 +297,16 @@ func simulate(t *testing.T, c simfs.Case) (ops int) {
 		hist.tuning = commitlog.Tuning{Slots: 3 + int(c.Seed%7), KeepFor: keep, Inline: 100 << (c.Seed % 5)}
 		next := 0
 		var end *settling
+		var procs []*netfs.Host
 		for round := range c.Rounds {
-			var procs []*netfs.Host
+			last := procs
+			procs = nil
 			end = newSettling(c.Hosts)
 			for range c.Hosts {
 				next++
-				h := newProcess(s, procs, next)
+				h, id := newProcess(s, last, procs, next)
 				w := &worker{
-					t: t, hist: hist, h: h, id: h.Tag, text: map[string]string{},
+					t: t, hist: hist, h: h, id: id, text: map[string]string{},
 					rng: rand.New(rand.NewPCG(c.Seed, uint64(next))),
 				}
 				procs = append(procs, h)
@@ -324,13 +332,17 @@ func simulate(t *testing.T, c simfs.Case) (ops int) {
 	return ops
 }
 
-// newProcess makes a host, or a second process of the one before.
-func newProcess(s *simfs.Sim, before []*netfs.Host, n int) *netfs.Host {
-	if name := "h" + strconv.Itoa(n); n%4 > 0 || len(before) == 0 {
-		return s.Host(name)
-	} else {
-		return s.Process(before[len(before)-1], name)
+// newProcess makes a host, a second process of the one before, or a clone of
+// one of the last round. The id is its own, which a clone's tag is not.
+func newProcess(s *simfs.Sim, last, before []*netfs.Host, n int) (h *netfs.Host, id string) {
+	id = "h" + strconv.Itoa(n)
+	switch {
+	case n%5 == 0 && len(last) > 0:
+		return s.Clone(last[n%len(last)]), id
+	case n%4 == 0 && len(before) > 0:
+		return s.Process(before[len(before)-1], id), id
 	}
+	return s.Host(id), id
 }
 
 func shortRecords(o simfs.Options) simfs.Options {
@@ -373,6 +385,7 @@ var allFaults = simfs.Faults{
 	Crash: 0.0005, Pause: 0.01, Fail: 0.01, Lost: 0.01, Twice: 0.01, Late: 0.005, Echo: 0.005,
 	Full: 0.002, WriteErr: 0.005, WriteBack: 0.1, Stale: 0.1, SplitList: 0.2, PowerLoss: 0.0001,
 	Resent: 0.01, MissList: 0.05, OldList: 0.05, TwiceList: 0.05, Suspend: 0.0002, Jump: 0.0005,
+	StaleDir: 0.0005,
 }
 
 // TestSimulation runs random processes on faulty shares of every kind.

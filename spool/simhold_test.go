@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -73,6 +74,9 @@ func (w *mover) run(ctx context.Context, steps int) {
 		if err != nil && ctx.Err() == nil && (errors.Is(err, commitlog.ErrCorrupt) || errors.Is(err, commitlog.ErrNewer) ||
 			errors.Is(err, spool.ErrNoFolder)) {
 			w.t.Errorf("%s: %v", w.id, err)
+		}
+		if errors.Is(err, syscall.ESTALE) {
+			w.m = [2]*spool.Mailbox{}
 		}
 		w.look()
 	}
@@ -301,13 +305,15 @@ func simulateMoves(t *testing.T, c simfs.Case) (ops int) {
 		}
 		s.SetFaults(c.Faults)
 		next := 0
+		var procs []*netfs.Host
 		for range c.Rounds {
-			var procs []*netfs.Host
+			last := procs
+			procs = nil
 			for range c.Hosts {
 				next++
-				h := newProcess(s, procs, next)
+				h, id := newProcess(s, last, procs, next)
 				w := &mover{
-					t: t, hist: hist, h: h, id: h.Tag, text: map[string]string{},
+					t: t, hist: hist, h: h, id: id, text: map[string]string{},
 					rng: rand.New(rand.NewPCG(c.Seed, uint64(next))),
 				}
 				procs = append(procs, h)

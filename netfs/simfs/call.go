@@ -162,6 +162,9 @@ func (c *call) resolve() (err error) {
 		c.dir[0], err = c.tree.held(c.name)
 		return err
 	case opSub: // walks anew, as the real host does
+		if c.tree.stale {
+			return syscall.ESTALE
+		}
 		c.dir[0], err = c.p.walk(c.tree.root, c.name)
 		return err
 	case opStart, opRead, opReadAt, opWrite, opSync, opClose:

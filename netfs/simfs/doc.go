@@ -21,6 +21,10 @@
 // Directories, files, symbolic and hard links on a server that carries out
 // each request atomically and stamps it with a coarse clock; clients whose
 // written data stays in their page cache until Sync or Close, and who remember
-// names as [Caches] says; the faults of [Faults]. [Shares] lists the kinds of
-// shares, each with the abilities of its server and the caches of its clients.
+// names as [Caches] says; what becomes of files that are open when they are
+// removed, renamed or replaced, and the moment in which a replaced name is
+// missing ([Abilities]); the faults of [Faults], among them handles of files and
+// directories that go stale; copies of computers ([Sim.Clone]). [Shares] lists
+// the kinds of shares, each with the abilities of its server and the caches of
+// its clients.
 package simfs

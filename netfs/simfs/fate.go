@@ -190,6 +190,7 @@ func (s *Sim) serve(c *call, now time.Duration) {
 		return
 	}
 	s.jump(c)
+	s.staleDirs(c)
 	pause := s.spare() && s.chance(s.faults.Pause)
 	if pause {
 		s.faulty++
@@ -228,6 +229,7 @@ func (s *Sim) perform(c *call, f fate, errno syscall.Errno) {
 	case fateLost:
 		c.deaf = true
 		c.apply()
+		c.forgo()
 		c.res = result{err: errno}
 	case fateResent:
 		c.deaf = true // the client knows what is in the reply, not when it was true
@@ -288,7 +290,16 @@ func (c *call) repeat() {
 		c.listPart(1)
 		return
 	}
+	c.forgo()
 	c.request()
+}
+
+// forgo ends the handle in a reply that did not arrive: the client's kernel
+// closes what nobody waits for.
+func (c *call) forgo() {
+	if c.res.file != nil {
+		c.res.file.end()
+	}
 }
 
 // refuse fails a call that is not carried out, or not now. What a write error

@@ -106,7 +106,11 @@ func (c *call) busy() error {
 		return nil
 	}
 	n, old := nodes[0], nodes[1]
-	if n != nil && n.isDir() && s.openBelow(n) || old != nil && old != n && s.openAt(old, -1) {
+	switch {
+	case n == nil:
+	case n.isDir() && s.openBelow(n), s.opt.Able.Strict && s.openAt(n, -1):
+		return syscall.EACCES
+	case old != nil && old != n && s.openAt(old, -1):
 		return syscall.EACCES
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -13,24 +14,10 @@ import (
 	"github.com/bobbinmail/bobbin/netfs/simfs"
 )
 
-// openly makes a simulation of a kind of share that minds open files.
-func openly(share string, seed uint64) simfs.Options {
-	o := on(share, seed, simfs.Faults{})
-	switch share {
-	case "nfs4":
-		o.Able.Silly = ".nfs"
-	case "smb":
-		o.Able.Busy, o.Able.Gap = true, true
-	case "fuse":
-		o.Able.Gap = true
-	}
-	return o
-}
-
 // opened runs fn on a share with a file f in a directory d, which h has open.
 func opened(t *testing.T, share string, fn func(t *testing.T, s *simfs.Sim, h *netfs.Host, f netfs.File)) {
 	t.Helper()
-	simfs.Run(t, openly(share, 1), func(t *testing.T, s *simfs.Sim) {
+	simfs.Run(t, on(share, 1, simfs.Faults{}), func(t *testing.T, s *simfs.Sim) {
 		if err := s.Server().WriteFile("d/f", []byte("text")); err != nil {
 			t.Fatal(err)
 		}
@@ -83,7 +70,7 @@ func TestSillyLitter(t *testing.T) {
 	left := 0
 	const seeds = 20
 	for seed := range uint64(seeds) {
-		o := openly("nfs4", seed)
+		o := on("nfs4", seed, simfs.Faults{})
 		o.CrashAt = &simfs.At{Host: "a", Op: 2}
 		simfs.Run(t, o, func(t *testing.T, s *simfs.Sim) {
 			_ = s.Server().WriteFile("f", nil)
@@ -143,16 +130,105 @@ func TestBusy(t *testing.T) {
 	})
 }
 
+// With an older client what is open cannot be renamed either (H14).
+func TestBusySource(t *testing.T) {
+	for _, share := range []string{"smb", "smb-plain"} {
+		opened(t, share, func(t *testing.T, s *simfs.Sim, h *netfs.Host, f netfs.File) {
+			err := h.Share.Rename(t.Context(), "d/f", "d/g")
+			if want := share == "smb-plain"; errors.Is(err, fs.ErrPermission) != want || !want && err != nil {
+				t.Errorf("%s: rename of what is open: %v", share, err)
+			}
+			if err := errors.Join(f.Close(), s.Server().WriteFile("d/h", nil), h.Share.Rename(t.Context(), "d/h", "d/i")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A handle whose reply was lost is closed by the client's kernel: it keeps no
+// removed file.
+func TestLostHandle(t *testing.T) {
+	for _, fault := range []simfs.Faults{{Twice: 1}, {Lost: 1}} {
+		o := on("smb", 1, fault)
+		o.MaxFaults = 1
+		simfs.Run(t, o, func(t *testing.T, s *simfs.Sim) {
+			s.Go(s.Host("a"), func(ctx context.Context, h *netfs.Host) {
+				if f, err := h.Share.Create(ctx, "f", 0o600); err == nil {
+					_ = f.Close()
+				}
+				if err := h.Share.Remove(ctx, "f"); err != nil {
+					t.Error(err)
+				}
+				if names, err := s.Server().List("."); err != nil || len(names) != 0 {
+					t.Errorf("%+v: after the removal there is %q, %v", fault, names, err)
+				}
+			})
+			if err := s.Run(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// A server that forgets handles makes its clients walk anew, and leaves them
+// nothing to walk from where a tree begins (H109).
+func TestStaleDir(t *testing.T) {
+	ended, moved := 0, 0
+	for seed := range uint64(20) {
+		o := on("nfs4", seed, simfs.Faults{StaleDir: 1})
+		o.MaxFaults = 1
+		simfs.Run(t, o, func(t *testing.T, s *simfs.Sim) {
+			srv := s.Server()
+			if err := errors.Join(srv.WriteFile("top/d/old", nil), srv.WriteFile("e/new", nil)); err != nil {
+				t.Fatal(err)
+			}
+			h := s.Host("a")
+			top, err := h.Share.Sub(t.Context(), "top")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := top.Stat(t.Context(), "d/old"); err != nil { // holds d
+				t.Fatal(err)
+			}
+			b := s.Host("b").Share
+			if err := errors.Join(b.Rename(t.Context(), "top/d", "f"), b.Rename(t.Context(), "e", "top/d")); err != nil {
+				t.Fatal(err)
+			}
+			s.Go(h, func(ctx context.Context, h *netfs.Host) {
+				_ = h.Sleep(ctx, time.Minute) // the client forgets names
+				_, err := top.ReadDir(ctx, "d")
+				_, again := top.ReadDir(ctx, "d")
+				names, _ := top.ReadDir(ctx, "d")
+				switch {
+				case errors.Is(err, syscall.ESTALE) && errors.Is(again, syscall.ESTALE):
+					ended++
+				case slices.Equal(names, []string{"new"}):
+					moved++
+				}
+				if _, err := h.Share.ReadDir(ctx, "top"); err != nil {
+					t.Errorf("below the share's root: %v", err)
+				}
+			})
+			if err := s.Run(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	if ended < 3 || moved < 3 {
+		t.Errorf("%d trees ended, %d went to the new directory", ended, moved)
+	}
+}
+
 // A rename that replaces a name lets others see that there is none: where the
 // target is removed first, and where the client has it open (H13, H15, H17).
 func TestRenameGap(t *testing.T) {
 	for _, c := range []struct {
 		share     string
 		open, gap bool
-	}{{"smb", false, true}, {"fuse", false, true}, {"nfs4", false, false}, {"nfs4", true, true}, {"local", true, false}} {
+	}{{"smb-plain", false, true}, {"smb", false, false}, {"fuse", false, true}, {"nfs4", false, false}, {"nfs4", true, true}, {"local", true, false}} {
 		gaps := 0
 		for seed := range uint64(40) {
-			simfs.Run(t, openly(c.share, seed), func(t *testing.T, s *simfs.Sim) {
+			simfs.Run(t, on(c.share, seed, simfs.Faults{}), func(t *testing.T, s *simfs.Sim) {
 				for _, name := range []string{"new", "slot"} {
 					_ = s.Server().WriteFile(name, []byte(name))
 				}

@@ -115,6 +115,10 @@ type Faults struct {
 	// Stale fails a read of an open file that has lost its last name with
 	// ESTALE (H26).
 	Stale float64 `json:",omitzero"`
+	// StaleDir makes the server forget the handles by which a tree reaches
+	// directories: those below are found anew, and one that the tree begins at
+	// is of no use any more. It happens where directories are held (H109).
+	StaleDir float64 `json:",omitzero"`
 	// SplitList reads a listing in two parts, with other operations between:
 	// what is renamed meanwhile may be missing or be there twice (H48).
 	SplitList float64 `json:",omitzero"`

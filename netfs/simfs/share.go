@@ -28,6 +28,8 @@ type Abilities struct {
 	// not renamed, and what is removed keeps its only name, which can neither
 	// be opened nor made, until the last handle is closed (SMB, H14, H27).
 	Busy bool
+	// Strict: nor is what is open renamed (SMB with an older client, H14).
+	Strict bool
 	// Gap: a rename that replaces a name removes that first (SMB, sshfs, H13,
 	// H17).
 	Gap bool
@@ -68,6 +70,8 @@ func (s Share) Way() netfs.Way {
 // at least 30 seconds.
 const acdirmin = 30 * time.Second
 
+const nfsSilly = ".nfs"
+
 // Shares lists the kinds of shares that are simulated.
 func Shares() []Share {
 	local := netfs.ProfileFor("local", nil)
@@ -76,36 +80,38 @@ func Shares() []Share {
 	return []Share{
 		{
 			Name: "nfs3", Profile: netfs.ProfileFor("nfs", []string{"vers=3"}), Tick: 40 * time.Millisecond, HoldDirs: true,
+			Able:  Abilities{Silly: nfsSilly},
 			Cache: Caches{Names: acdirmin, ByChange: true, Coarse: true},
 		},
 		{
 			Name: "nfs4", Profile: netfs.ProfileFor("nfs", nil), Tick: 10 * time.Millisecond, HoldDirs: true,
+			Able:  Abilities{Silly: nfsSilly},
 			Cache: Caches{Names: acdirmin, ByChange: true},
 		},
 		{
 			Name: "smb", Profile: smb, Tick: 16 * time.Millisecond, Cache: smbCache,
-			Able: Abilities{NoSymlinks: syscall.EOPNOTSUPP, Fold: true},
+			Able: Abilities{NoSymlinks: syscall.EOPNOTSUPP, Fold: true, Busy: true},
 		},
 		{
 			Name: "smb-plain", Profile: smb, Tick: 16 * time.Millisecond, Cache: smbCache,
 			Able: Abilities{
-				NoSymlinks: syscall.EOPNOTSUPP, NoLinks: syscall.EOPNOTSUPP, Fold: true,
+				NoSymlinks: syscall.EOPNOTSUPP, NoLinks: syscall.EOPNOTSUPP, Fold: true, Busy: true, Strict: true, Gap: true,
 				Refused: `:*?<>|"\`, DirSync: syscall.EINVAL,
 			},
 		},
 		{
 			// As the lab's Samba on vfat does it.
 			Name: "smb-fat", Profile: smb, Tick: 2 * time.Second, Cache: smbCache,
-			Able: Abilities{NoSymlinks: syscall.EOPNOTSUPP, NoLinks: syscall.EACCES, Fold: true},
+			Able: Abilities{NoSymlinks: syscall.EOPNOTSUPP, NoLinks: syscall.EACCES, Fold: true, Busy: true},
 		},
 		{
 			Name: "afs", Profile: netfs.ProfileFor("afs", nil), Tick: time.Second, HoldDirs: true,
-			Able: Abilities{OneDir: true, DirSync: syscall.EINVAL},
+			Able: Abilities{OneDir: true, Silly: ".__afs", DirSync: syscall.EINVAL},
 		},
 		{Name: "ceph", Profile: netfs.ProfileFor("ceph", nil), Tick: time.Millisecond, HoldDirs: true},
 		{
 			Name: "fuse", Profile: netfs.ProfileFor("fuse", nil), Tick: time.Second,
-			Able:  Abilities{NoLinks: syscall.ENOSYS, DirSync: syscall.ENOSYS, General: true},
+			Able:  Abilities{NoLinks: syscall.ENOSYS, DirSync: syscall.ENOSYS, General: true, Gap: true},
 			Cache: Caches{Names: time.Second, ByPath: true, Lists: time.Second},
 		},
 		{Name: "local", Profile: local, Tick: 4 * time.Millisecond, HoldDirs: true},

@@ -36,6 +36,7 @@ type tree struct {
 	path   string
 	root   *inode
 	dirs   map[string]*inode // nil unless directories are held
+	stale  bool              // the server does not know root's handle
 	closed atomic.Bool
 }
 
@@ -50,6 +51,9 @@ func (p *proc) newTree(root *inode, name string) *tree {
 
 // dir finds a directory, held ones first.
 func (t *tree) dir(name string) (*inode, error) {
+	if t.stale {
+		return nil, syscall.ESTALE
+	}
 	if t.dirs == nil {
 		return t.p.walk(t.root, name)
 	}
@@ -124,6 +128,20 @@ func (t *tree) known(name string) *inode {
 		return nil
 	}
 	return d
+}
+
+// staleDirs perhaps makes the server forget the handles of c's tree. The real
+// host walks anew to what lies below, by whatever directories are there now;
+// the root of a share is the kernel's to find.
+func (s *Sim) staleDirs(c *call) {
+	t := c.tree
+	if t == nil || t.dirs == nil || !s.spare() || !s.chance(s.faults.StaleDir) {
+		return
+	}
+	s.faulty++
+	clear(t.dirs)
+	t.stale = t.path != "." && s.rng.IntN(2) == 0
+	s.record(c, "handles of directories are stale")
 }
 
 // forget drops what is held at and above name.
