@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -95,6 +97,31 @@ func afresh(ctx context.Context, h *Host, f FS, dir string) (err error) {
 		_, err = Fresh(ctx, f, dir)
 	}
 	return err
+}
+
+// There tells whether name is at the server, whatever this client looked for
+// before: what was there before the call is found.
+//
+// Problem: a client remembers for seconds that a name was absent (H34), SMB
+// whatever its directory's stamp says; listings follow there, but not on FUSE
+// (H49) and in one tick of NFSv3 (H35). What we do: list the directory, and
+// then look for the name. It costs both, and on NFSv3 the time of [Settled].
+func There(ctx context.Context, h *Host, f FS, name string) (bool, error) {
+	dir := path.Dir(name)
+	if h.Profile.EarlyLookSticks {
+		if _, _, err := Settled(ctx, h, f, dir); err != nil {
+			return false, err
+		}
+	}
+	names, err := f.ReadDir(ctx, dir)
+	if err != nil || slices.Contains(names, path.Base(name)) {
+		return err == nil, err
+	}
+	_, err = f.Stat(ctx, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // settleTries is how many grains Settled waits.

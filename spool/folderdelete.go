@@ -174,7 +174,7 @@ func (r root) lay(ctx context.Context, leaf, nest, id string) error {
 // INBOX. The log has ended, so none of them will ever be a message there.
 func (m *Mailbox) rescue(ctx context.Context, r root, dir string) error {
 	for _, d := range maildirs[1:] {
-		names, err := r.ReadDir(ctx, path.Join(dir, d))
+		names, err := listAtRest(ctx, r, path.Join(dir, d))
 		if err != nil && !missing(err) {
 			return err
 		}
@@ -185,6 +185,17 @@ func (m *Mailbox) rescue(ctx context.Context, r root, dir string) error {
 		}
 	}
 	return nil
+}
+
+// listAtRest lists a directory to which nothing more comes. Where the client
+// may have an old listing, it waits until that is believed no more (H35, H49).
+func listAtRest(ctx context.Context, r root, dir string) ([]string, error) {
+	if !r.spool.Host.Profile.NamesFollow {
+		if _, _, err := netfs.Settled(ctx, r.spool.Host, r, dir); err != nil {
+			return nil, err
+		}
+	}
+	return r.ReadDir(ctx, dir)
 }
 
 // rescueFile moves a file to INBOX unless the log knows it.
@@ -230,8 +241,8 @@ func (in *Incoming) stays(ctx context.Context, name string) error {
 	if b.leaf == "." || b.spool.Level() < 2 {
 		return nil
 	}
-	_, err := b.fs.Stat(ctx, deletedMark)
-	if missing(err) {
+	marked, err := netfs.There(ctx, b.spool.Host, b.fs, deletedMark)
+	if missing(err) || err == nil && !marked {
 		return nil
 	}
 	if err == nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -165,47 +164,44 @@ func (w *racer) move(ctx context.Context) error {
 }
 
 // Hosts make, rename and delete the same folders, deliver to them and move mail
-// out of them, with faults and without: what was acknowledged is in a folder,
-// in INBOX or in the trash, once; no mailbox is in two places.
+// out of them, with faults and without, on shares of every kind: what was
+// acknowledged is in a folder, in INBOX or in the trash, once; no mailbox is in
+// two places.
 func TestFolderRaces(t *testing.T) {
-	seeds, first := uint64(60), uint64(1)
-	if full() {
-		seeds = 1500
-	}
-	if v := os.Getenv("BOBBIN_SIM_SEED"); v != "" {
-		seed, err := strconv.ParseUint(v, 10, 64)
-		if err != nil {
-			t.Fatal(err)
+	done := map[string]int{}
+	plan := simfs.Plan{Ops: 130_000, Full: 2_500_000, Case: func(seed uint64) simfs.Case {
+		c := simfs.Case{
+			Seed: seed, Share: simfs.ShareFor(seed), Hosts: 2 + int(seed%2), Steps: 40, Rounds: 1, Faults: allFaults,
 		}
-		first, seeds = seed, seed
-	}
-	ops, done := 0, map[string]int{}
-	for seed := first; seed <= seeds && !t.Failed(); seed++ {
-		o := simfs.Options{Seed: seed, Faults: allFaults, HoldDirs: true, TraceLen: 20000}
 		if seed%3 == 0 {
-			o.Faults = simfs.Faults{Pause: 0.05} // races alone
+			c.Faults = simfs.Faults{Pause: 0.05} // races alone
 		}
-		simfs.Run(t, o, func(t *testing.T, s *simfs.Sim) { ops += folderRaces(t, s, o, done) })
+		return c
+	}}
+	plan.Run = func(t *testing.T, c simfs.Case) (ops int) {
+		o := c.Options()
+		simfs.Run(t, o, func(t *testing.T, s *simfs.Sim) { ops = folderRaces(t, s, c, done) })
+		return ops
 	}
+	plan.Test(t)
 	for _, change := range []string{"create", "delete", "rename"} {
 		if done[change] == 0 && !t.Failed() {
 			t.Errorf("no %s was acknowledged: the runs prove nothing", change)
 		}
 	}
-	t.Logf("%d simulated operations, %v", ops, done)
 }
 
-func folderRaces(t *testing.T, s *simfs.Sim, o simfs.Options, done map[string]int) (ops int) {
+func folderRaces(t *testing.T, s *simfs.Sim, c simfs.Case, done map[string]int) (ops int) {
 	s.SetFaults(simfs.Faults{})
-	makeAlice(t, s.Host("init"), slotsOf(o, o.Seed))
-	s.SetFaults(o.Faults)
+	makeAlice(t, s.Host("init"), slotsOf(c.Options(), c.Seed))
+	s.SetFaults(c.Faults)
 	hist := &folderRace{acked: map[string]bool{}, refused: map[string]bool{}, moved: map[string]bool{}, done: done}
 	var hosts []*netfs.Host
-	for i := range 2 + o.Seed%2 {
-		h := s.Host("h" + strconv.Itoa(int(i)))
+	for i := range c.Hosts {
+		h := s.Host("h" + strconv.Itoa(i))
 		hosts = append(hosts, h)
-		w := &racer{t: t, hist: hist, h: h, rng: rand.New(rand.NewPCG(o.Seed, i)), kept: map[string]*spool.Box{}}
-		s.Go(h, func(ctx context.Context, _ *netfs.Host) { w.run(ctx, 40) })
+		w := &racer{t: t, hist: hist, h: h, rng: rand.New(rand.NewPCG(c.Seed, uint64(i))), kept: map[string]*spool.Box{}}
+		s.Go(h, func(ctx context.Context, _ *netfs.Host) { w.run(ctx, c.Steps) })
 	}
 	if err := s.Run(); err != nil {
 		t.Fatal(err)
@@ -214,7 +210,7 @@ func folderRaces(t *testing.T, s *simfs.Sim, o simfs.Options, done map[string]in
 		ops += s.OpsOf(h)
 	}
 	s.SetFaults(simfs.Faults{})
-	if o.Faults.Crash == 0 {
+	if c.Faults.Crash == 0 {
 		noStrangers(t, s, hist)
 	}
 	auditFolders(t, s, hist)
@@ -365,7 +361,7 @@ func noStrangers(t *testing.T, s *simfs.Sim, hist *folderRace) {
 		for _, dir := range []string{"new", "cur"} {
 			names, _ := s.Server().List(box + "/" + dir)
 			for _, n := range names {
-				base, _, _ := strings.Cut(n, ":2,")
+				base, _, _ := cutFlags(n)
 				b, err := netfs.ReadFile(t.Context(), h.Share, box+"/"+dir+"/"+n, 1<<20)
 				if err == nil && hist.acked[string(b)] && !strings.Contains(log, base) {
 					t.Errorf("delivered into the trash: %q", b)
