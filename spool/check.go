@@ -44,16 +44,34 @@ func (b *Box) Check(ctx context.Context) ([]Finding, error) { return b.check(ctx
 func (b *Box) CheckContent(ctx context.Context) ([]Finding, error) { return b.check(ctx, true) }
 
 func (b *Box) check(ctx context.Context, content bool) ([]Finding, error) {
-	found, err := b.checkOnce(ctx, content)
-	if err == nil && slices.ContainsFunc(found, isWrong) {
-		if err := b.spool.Host.Sleep(ctx, lookAgain); err != nil {
+	found, err := b.spool.lookTwice(ctx, func() ([]Finding, error) { return b.checkOnce(ctx, content) })
+	return found, b.wrap(err)
+}
+
+// lookTries is how often check looks again when each look finds something wrong
+// that the one before did not.
+const lookTries = 5
+
+// lookTwice looks again if something is wrong, and returns what two looks in a
+// row found. A look that took the log for damaged has not looked at the rest.
+func (s *Spool) lookTwice(ctx context.Context, look func() ([]Finding, error)) ([]Finding, error) {
+	found, err := look()
+	for try := 1; err == nil && slices.ContainsFunc(found, isWrong); try++ {
+		if err := s.Host.Sleep(ctx, lookAgain); err != nil {
 			return nil, err
 		}
 		var again []Finding
-		again, err = b.checkOnce(ctx, content)
-		found = confirmed(found, again)
+		if again, err = look(); err != nil {
+			return nil, err
+		}
+		all := len(again)
+		both := confirmed(found, slices.Clone(again))
+		if len(both) == all || try == lookTries {
+			return both, nil
+		}
+		found = again
 	}
-	return found, b.wrap(err)
+	return found, err
 }
 
 func isWrong(f Finding) bool { return f.Wrong }

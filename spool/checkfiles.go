@@ -41,17 +41,28 @@ func (c *checker) files(ctx context.Context) error {
 		return nil // what is not in new or cur may be in the part that cannot be read
 	}
 	for _, m := range c.state.msgs {
-		if seen[m.Name] != "" {
-			continue
-		}
-		if there, err := c.box.holds(ctx, m.Name); err != nil {
-			return err
-		} else if !there {
-			c.wrong("message-missing", m.Name, "the file of UID %d is missing", m.UID)
+		for try := 0; seen[m.Name] == "" && try < movedTries; try++ {
+			dir, name, err := c.box.find(ctx, m.Name)
+			if err != nil {
+				return err
+			}
+			if name == "" {
+				c.wrong("message-missing", m.Name, "the file of UID %d is missing", m.UID)
+				break
+			}
+			if dir == goneDir {
+				break // expunged since
+			}
+			if err := c.file(ctx, dir, name, seen); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
+
+// movedTries is how often a file is looked for that moves on each time.
+const movedTries = 5
 
 // held looks at one file in hold, after those in new and cur.
 func (c *checker) held(ctx context.Context, name string, seen map[string]string) error {
@@ -75,7 +86,7 @@ func (c *checker) held(ctx context.Context, name string, seen map[string]string)
 func (c *checker) file(ctx context.Context, dir, name string, seen map[string]string) error {
 	where := dir + "/" + name
 	base, _, ok := splitName(name)
-	if !ok {
+	if !ok || seen[base] == where { // a listing may have a name twice (H55)
 		return nil
 	}
 	i, err := c.box.fs.Stat(ctx, where)

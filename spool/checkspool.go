@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
 	"strings"
 
 	"github.com/bobbinmail/bobbin/netfs"
@@ -19,15 +18,7 @@ func (s *Spool) CheckAccounts(ctx context.Context) ([]Finding, error) {
 	if s.owner != "" {
 		return nil, nil
 	}
-	found, err := s.checkSpool(ctx)
-	if err == nil && slices.ContainsFunc(found, isWrong) {
-		if err := s.Host.Sleep(ctx, lookAgain); err != nil {
-			return nil, err
-		}
-		var again []Finding
-		again, err = s.checkSpool(ctx)
-		found = confirmed(found, again)
-	}
+	found, err := s.lookTwice(ctx, func() ([]Finding, error) { return s.checkSpool(ctx) })
 	if err != nil {
 		err = fmt.Errorf("accounts: %w", err)
 	}

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"syscall"
 
-	"github.com/bobbinmail/bobbin/spool/commitlog"
+	"github.com/bobbinmail/bobbin/netfs"
 )
 
 // CheckUser is Box.Check for all folders of a user and for the user's own log.
@@ -53,16 +53,24 @@ func (h home) check(ctx context.Context) (found []Finding, folders int, err erro
 		return nil
 	})
 	if err == nil && user != nil {
-		var faults []commitlog.Fault
-		if faults, err = h.spool.log(r, userLogDir, user.machine()).Verify(ctx); missing(err) {
-			err = nil
-		}
-		c := findings{list: found}
-		c.faults(faults)
-		found = c.list
+		var more []Finding
+		more, err = h.spool.lookTwice(ctx, func() ([]Finding, error) { return h.checkLog(ctx, r) })
+		found = append(found, more...)
 	}
 	sortFindings(found)
 	return found, folders, err
+}
+
+// checkLog looks at the user's own log.
+func (h home) checkLog(ctx context.Context, r netfs.FS) ([]Finding, error) {
+	user := &UserState{home: h, state: newUserState()}
+	faults, err := h.spool.log(r, userLogDir, user.machine()).Verify(ctx)
+	if missing(err) {
+		return nil, nil
+	}
+	var c findings
+	c.faults(faults)
+	return c.list, err
 }
 
 // each calls f for all folders below a mail root, and returns the user's own

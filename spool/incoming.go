@@ -104,18 +104,25 @@ func (in *Incoming) publish(ctx context.Context, name string) error {
 
 // holds looks for a base name among the message files.
 func (b *Box) holds(ctx context.Context, base string) (bool, error) {
+	_, name, err := b.find(ctx, base)
+	return name != "", err
+}
+
+// find returns where a message file with that base name is; name is "" if
+// there is none.
+func (b *Box) find(ctx context.Context, base string) (dir, name string, err error) {
 	for _, dir := range []string{"new", "cur", goneDir} {
 		names, err := b.fs.ReadDir(ctx, dir)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return false, err
+			return "", "", err
 		}
 		for _, n := range names {
 			if have, _, _ := splitName(n); have == base {
-				return true, nil
+				return dir, n, nil
 			}
 		}
 	}
-	return false, nil
+	return "", "", nil
 }
 
 // Abort drops the message; a late rename of it then finds nothing (P5).

@@ -31,6 +31,16 @@ func (s *settling) done() {
 	}
 }
 
+// resting tells whether nobody changes anything any more.
+func (s *settling) resting() bool {
+	select {
+	case <-s.rest:
+		return true
+	default:
+		return false
+	}
+}
+
 // settle polls when all others are at rest too, for less time than clients
 // believe names on NFS. After a foreign program it is minutes, for
 // as long as cur need not be listed.

@@ -195,6 +195,9 @@ func (v *verifier) generation(ctx context.Context) (bool, error) {
 	newest, missing := newestOf(names), 0
 	for seq := v.gen.first + 1; missing <= maxMissing; seq++ {
 		r, err := v.slotAt(ctx, seq)
+		if errors.Is(err, fs.ErrNotExist) && seq <= newest {
+			r, err = v.slotAfresh(ctx, seq)
+		}
 		switch {
 		case errors.Is(err, errCollected):
 			return false, err
@@ -238,6 +241,15 @@ func (v *verifier) codeOf(r *Record, seq uint64, err error) string {
 		return FaultForked
 	}
 	return FaultPayload
+}
+
+// slotAfresh is slotAt for a slot that was missing before others, as the client
+// may have remembered (H34).
+func (v *verifier) slotAfresh(ctx context.Context, seq uint64) (*Record, error) {
+	if _, err := netfs.Fresh(ctx, v.FS, v.genDir(v.gen)); err != nil {
+		return nil, err
+	}
+	return v.slotAt(ctx, seq)
 }
 
 // slotAt reads one slot with its payload and, if it is the next in order,
