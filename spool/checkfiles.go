@@ -103,6 +103,7 @@ func (c *checker) file(ctx context.Context, dir, name string, seen map[string]st
 		c.note("file-irregular", where, "it is not a regular file and is ignored")
 		return nil
 	}
+	c.rights(where, i)
 	if first := seen[base]; first != "" {
 		c.twice[base] = true // which of them is the message's is not known yet
 		c.add(Finding{Code: "name-twice", Where: where, Repair: fixes["name-twice"], Text: "the same message as " + first, key: base})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -29,6 +30,8 @@ func (c *checker) dirs(ctx context.Context) (whole bool, err error) {
 			}
 		case err != nil:
 			return false, err
+		default:
+			c.rights(d, i)
 		}
 	}
 	return whole, nil
@@ -60,10 +63,29 @@ func (c *checker) log(ctx context.Context) error {
 	}
 	c.broken = c.faults(faults)
 	c.segments(ctx, l)
+	if !c.broken {
+		if err := c.recall(ctx, l); err != nil {
+			return err
+		}
+	}
 	if c.state.deleted != "" {
 		c.note("folder-deleted", ".", "the folder was deleted; who opens it next moves it to %s/%s", folderTrash, c.state.deleted)
 	}
 	return nil
+}
+
+// recall looks for what this host read of the log before (§5.7 of the format).
+func (c *checker) recall(ctx context.Context, l *commitlog.Log) error {
+	z := c.box.spool.memorized(c.box.memoryName())
+	if z.id == "" || z.id != strconv.FormatUint(uint64(c.state.uidValidity), 10) {
+		return nil
+	}
+	err := l.Remains(ctx, z.seq, z.token)
+	if errors.Is(err, commitlog.ErrWentBack) {
+		c.wrong("went-back", logDir, "%v", err)
+		return nil
+	}
+	return err
 }
 
 // logNames are what bobbin/ has besides generations.

@@ -38,6 +38,15 @@ func (s *Spool) checkSpool(ctx context.Context) ([]Finding, error) {
 			c.wrong("dir-foreign", dir, "it is not a directory")
 		}
 	}
+	// Who shares a mailbox with a group lets it through users/.
+	for _, d := range []struct {
+		dir       string
+		forbidden fs.FileMode
+	}{{accountsDir, 0o077}, {usersDir, 0o066}, {trashDir, 0o077}} {
+		if err := c.private(ctx, s, d.dir, d.forbidden); err != nil {
+			return nil, err
+		}
+	}
 	if err := c.root(ctx, s); err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/bobbinmail/bobbin/netfs"
+	"github.com/bobbinmail/bobbin/spool/commitlog"
 )
 
 // CheckUser is Box.Check for all folders of a user and for the user's own log.
@@ -52,6 +53,11 @@ func (h home) check(ctx context.Context) (found []Finding, folders int, err erro
 		}
 		return nil
 	})
+	if err == nil {
+		var more []Finding
+		more, err = h.spool.lookTwice(ctx, func() ([]Finding, error) { return root{h, r}.checkTrash(ctx) })
+		found = append(found, more...)
+	}
 	if err == nil && user != nil {
 		var more []Finding
 		more, err = h.spool.lookTwice(ctx, func() ([]Finding, error) { return h.checkLog(ctx, r) })
@@ -71,6 +77,38 @@ func (h home) checkLog(ctx context.Context, r netfs.FS) ([]Finding, error) {
 	var c findings
 	c.faults(faults)
 	return c.list, err
+}
+
+// checkTrash looks for mailboxes in the trash that nobody deleted: somebody put
+// them there by hand, and no host will bring them back or remove them.
+func (r root) checkTrash(ctx context.Context) ([]Finding, error) {
+	names, err := r.ReadDir(ctx, folderTrash)
+	if err != nil && !missing(err) {
+		return nil, err
+	}
+	var c findings
+	for _, n := range names {
+		dir := path.Join(folderTrash, n, grave)
+		f, err := r.Sub(ctx, dir)
+		if missing(err) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ELOOP) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		m := r.at(f, dir, dir).view()
+		_, err = m.log.Refresh(ctx)
+		if live := len(m.state.msgs); err == nil && live > 0 && m.state.deleted == "" {
+			c.wrong("folder-in-trash", dir, "a folder with %d messages that nobody deleted: rename it to where it belongs", live)
+		}
+		if err := f.Close(); err != nil {
+			return nil, err
+		}
+		if err != nil && !missing(err) && !errors.Is(err, commitlog.ErrCorrupt) && !errors.Is(err, commitlog.ErrNewer) {
+			return nil, err
+		}
+	}
+	return c.list, nil
 }
 
 // each calls f for all folders below a mail root, and returns the user's own

@@ -47,6 +47,18 @@ func repairs(t *testing.T, h *netfs.Host, o spool.RepairOptions) {
 	}
 }
 
+// saysWentBack tells whether check does, on h's computer.
+func saysWentBack(t *testing.T, s *simfs.Sim, h *netfs.Host) bool {
+	t.Helper()
+	b := inboxAt(t, s.Process(h, "check"))
+	defer b.Close()
+	found, err := b.Check(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return has(found, "went-back", "bobbin", true)
+}
+
 // TestRecall restores the share from a snapshot while no process lives.
 func TestRecall(t *testing.T) {
 	simfs.Run(t, simfs.Options{}, func(t *testing.T, s *simfs.Sim) {
@@ -61,6 +73,9 @@ func TestRecall(t *testing.T) {
 			if !errors.Is(err, commitlog.ErrWentBack) || !strings.Contains(err.Error(), "bobbin repair --restored") {
 				t.Errorf("a process of a host that knows more than %s: %v", past, err)
 			}
+			if !saysWentBack(t, s, a) || saysWentBack(t, s, other) {
+				t.Errorf("check on a host that knows more than %s, or on another", past)
+			}
 			for range 3 {
 				mustVisit(t, s, other) // it remembers nothing that is gone
 			}
@@ -69,6 +84,9 @@ func TestRecall(t *testing.T) {
 		for range 3 {
 			mustVisit(t, s, a)
 			mustVisit(t, s, other)
+		}
+		if saysWentBack(t, s, a) {
+			t.Error("check says that the share went back after it was repaired")
 		}
 		if err := a.Sleep(t.Context(), time.Hour); err != nil {
 			t.Fatal(err)

@@ -241,11 +241,11 @@ func (r *rig) wantDamage(named string, commands [][]string) {
 			t.Errorf("save made %s: %v", saved, err)
 		}
 	}
-	got := r.run("", "check")
+	got, dry := r.run("", "check"), r.run("", "repair", "--dry-run")
 	got.wantComplaint(t, exitFailure, "things wrong")
 	for _, want := range []string{named, "WRONG: bob/"} {
-		if !strings.Contains(got.out, want) {
-			t.Errorf("check does not speak of %s: %q", want, got.out)
+		if !strings.Contains(got.out, want) || !strings.Contains(dry.out+dry.err, named) {
+			t.Errorf("check does not speak of %s: %q; a dry repair says %q %q", want, got.out, dry.out, dry.err)
 		}
 	}
 	wantSame(t, before, tree(t, r.dir))
@@ -299,7 +299,7 @@ func TestBadMarker(t *testing.T) {
 			r := &rig{t, r.dir}
 			defer r.replace(filepath.Join(r.dir, "bobbin.toml"), test.text, test.make)()
 			before := tree(t, r.dir)
-			for _, words := range slices.Concat(mailboxCommands, accountCommands, [][]string{{"check"}, {"check", "--user", "alice"}}) {
+			for _, words := range slices.Concat(mailboxCommands, accountCommands, [][]string{{"check"}, {"check", "--user", "alice"}, {"repair", "--user", "alice"}}) {
 				r.run("password\n", words...).wantComplaint(t, test.code, test.says)
 			}
 			r.run("Subject: x\n\n", "deliver", "alice").wantComplaint(t, exitTempFail, test.says)
@@ -331,7 +331,7 @@ func TestBadNames(t *testing.T) {
 			}
 			refused(exitUsage, words...)
 		}
-		for _, words := range slices.Concat(mailboxCommands, [][]string{{"check"}}) {
+		for _, words := range slices.Concat(mailboxCommands, [][]string{{"check"}, {"repair"}, {"repair", "--restored"}}) {
 			refused(exitUsage, append([]string{"--user", name}, words...)...)
 		}
 		refused(exitNoUser, "deliver", "--", name)
@@ -341,7 +341,7 @@ func TestBadNames(t *testing.T) {
 		`a\2F..`, `\2E`, `\00`, "a\x00", "\x00", "a\nb", "a\x1b[31mb", "a\u009bb", "\u202ealice", "\xff", strings.Repeat("a", 255),
 	}
 	for _, name := range folders {
-		for _, words := range slices.Concat(mailboxCommands, [][]string{{"check", "--user", "alice"}}) {
+		for _, words := range slices.Concat(mailboxCommands, [][]string{{"check", "--user", "alice"}, {"repair", "--user", "alice", "--dry-run"}}) {
 			refused(exitUsage, append([]string{"--folder", name}, words...)...)
 		}
 		refused(exitTempFail, "deliver", "--folder", name, "alice")
