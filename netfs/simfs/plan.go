@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Case is one simulated run, written down. Whoever runs it takes from it, and
@@ -94,7 +96,7 @@ func (p Plan) Test(t *testing.T) {
 	if alone {
 		target = 1
 	}
-	total, start := 0, time.Now()
+	total, start, spent := 0, time.Now(), processorTime(t)
 	for seed := max(first, 1); total < target; seed++ {
 		c := p.Case(seed)
 		ok := t.Run(fmt.Sprintf("%s/%d", c.Share, seed), func(t *testing.T) { total += p.Run(t, c) })
@@ -106,7 +108,18 @@ func (p Plan) Test(t *testing.T) {
 			return
 		}
 	}
-	t.Logf("%d simulated operations, %.0f a second", total, float64(total)/time.Since(start).Seconds())
+	t.Logf("%d simulated operations, %.0f a second, %.0f in a second of processor time", total,
+		float64(total)/time.Since(start).Seconds(), float64(total)/(processorTime(t)-spent).Seconds())
+}
+
+// processorTime is what this process has used of all processors.
+func processorTime(t *testing.T) time.Duration {
+	t.Helper()
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // one runs a case that was written down, or several with seeds that follow it.
