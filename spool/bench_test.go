@@ -76,6 +76,34 @@ func TestOperationsByKind(t *testing.T) {
 	}
 }
 
+// A process renames all files whose flags it changed, and of those that others
+// left behind 200 at a time, by a rename each.
+func TestProjectOperations(t *testing.T) {
+	s, _ := newSpool(t, spool.InitOptions{})
+	calm(s.Host)
+	b := inbox(t, s)
+	for range 450 {
+		mustPut(t, b, "Subject: x\n\n")
+	}
+	left := open(t, b)
+	if _, err := left.SetFlags(t.Context(), spool.UIDSet{{First: 1, Last: 250}}, spool.FlagChange{Add: spool.Seen}); err != nil {
+		t.Fatal(err)
+	}
+	m := open(t, b)
+	if _, err := m.SetFlags(t.Context(), spool.UIDSet{{First: 251, Last: 450}}, spool.FlagChange{Add: spool.Flagged}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []int64{400, 50, 0} {
+		if ops, _ := counted(t, s, func() error { return m.Project(t.Context()) }); ops[netfs.OpRename] != want || ops.Total() != want {
+			t.Errorf("%s, want rename %d", ops, want)
+		}
+		if err := m.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	checkClean(t, b)
+}
+
 func benchBox(b *testing.B, messages int) (*spool.Spool, *spool.Box) {
 	b.Helper()
 	s, _ := newSpool(b, spool.InitOptions{})
