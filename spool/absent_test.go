@@ -106,6 +106,7 @@ func follow(ctx context.Context, t *testing.T, h *netfs.Host, ended *bool, messa
 // What another Maildir program does to files is taken over.
 func TestForeignChanges(t *testing.T) {
 	s, dir := newSpool(t, spool.InitOptions{})
+	calm(s.Host)
 	b := inbox(t, s)
 	for range 2 {
 		mustPut(t, b, "Subject: x\n\n")

@@ -165,6 +165,7 @@ func TestDeliverFlagExpunge(t *testing.T) {
 
 func TestForeignMailGetsUIDs(t *testing.T) {
 	s, dir := newSpool(t, spool.InitOptions{})
+	calm(s.Host)
 	b := inbox(t, s)
 	m := open(t, b)
 	write := func(name, text string) {
