@@ -12,8 +12,9 @@ import (
 var modeless = map[string]bool{"smb": true, "afs": true, "9p": true, "fuse": true, "unknown": true}
 
 // rights compares group and mode of what lies in a mailbox with those of the
-// mailbox's directory (spool-format.md §8). What is too narrow keeps out whom
-// the directory lets in; what is too wide matters only to those.
+// mailbox's directory (spool-format.md §8). What is too wide matters to those
+// whom the directory lets in. What is too narrow does where others write, too:
+// programs make private files in a Maildir whose root all may pass.
 func (c *checker) rights(where string, i netfs.Info) {
 	root, ok := netfs.RootInfo(c.box.fs)
 	if !ok || modeless[c.box.spool.Host.Profile.Kind] || i.Mode&fs.ModeSymlink != 0 {
@@ -29,11 +30,12 @@ func (c *checker) rights(where string, i netfs.Info) {
 			let |= class
 		}
 	}
-	switch is := i.Mode.Perm(); {
-	case let&0o070 != 0 && i.GID != root.GID:
+	is, shared := i.Mode.Perm()&let, root.Mode.Perm()&let&0o022
+	switch gives &= let; {
+	case shared&0o020 != 0 && i.GID != root.GID:
 		c.note("rights", where, "its group is %d, and the mailbox's is %d", i.GID, root.GID)
-	case is&let != gives&let:
-		c.note("rights", where, "its mode is %04o, and the mailbox gives %04o", is, gives)
+	case is&^gives != 0, shared != 0 && is != gives:
+		c.note("rights", where, "its mode is %04o, and the mailbox's is %04o", i.Mode.Perm(), root.Mode.Perm())
 	}
 }
 

@@ -58,23 +58,30 @@ func TestCheckRights(t *testing.T) {
 		t.Errorf("a message in a private mailbox: %v", found)
 	}
 	must(os.Chmod(message, 0o600))
-	must(os.Chmod(home, 0o750)) // a group that reads it
+	must(os.Chmod(home, 0o755)) // all may pass, and everything in it is private
+	if found := check(); len(found) > 0 {
+		t.Errorf("a private message behind an open root: %v", found)
+	}
+	must(os.Chmod(message, 0o666))
+	if found := check(); !has(found, "rights", filepath.Base(message), false) {
+		t.Errorf("a message that all may change: %v", found)
+	}
+	must(os.Chmod(message, 0o600))
+	must(os.Chmod(home, 0o770)) // a group that works in it
 	found := check()
 	for _, where := range []string{filepath.Base(message), "cur", "bobbin/hold"} {
 		if !has(found, "rights", where, false) {
 			t.Errorf("%s keeps the group out: %v", where, found)
 		}
 	}
-	must(os.Chmod(home, 0o700))
 	if os.Geteuid() == 0 {
-		must(os.Chmod(home, 0o770))
 		must(os.Chmod(message, 0o660))
 		must(os.Chown(message, -1, 4242))
 		if found := check(); !has(found, "rights", filepath.Base(message), false) {
 			t.Errorf("a message of another group: %v", found)
 		}
-		must(os.Chmod(home, 0o700))
 	}
+	must(os.Chmod(home, 0o700))
 	for _, d := range []string{"accounts", "users", "trash"} {
 		must(os.Chmod(filepath.Join(dir, d), 0o755))
 		if found := check(); !has(found, "rights", d, true) {
