@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 type lossy struct {
 	t     *testing.T
 	s     *simfs.Sim
+	mu    sync.Mutex
 	ended []*follower
 }
 
@@ -86,6 +88,8 @@ func (f *follower) rest(ctx context.Context) {
 	if ctx.Err() == nil && f.err == nil {
 		f.told()
 	}
+	f.o.mu.Lock()
+	defer f.o.mu.Unlock()
 	f.o.ended = append(f.o.ended, f)
 }
 
