@@ -203,6 +203,7 @@ func TestTwoNames(t *testing.T) {
 		want    string
 		records uint64
 	}{
+		{"one clears what another shows", []string{"+answered,+deleted,+seen"}, []string{"FRT", "RST"}, "FRST", 1},
 		{"both are new", nil, []string{"F", "S"}, "FS", 1},
 		{"three", nil, []string{"F", "S", "R"}, "FRS", 1},
 		{"one has all", nil, []string{"F", "FS"}, "FS", 1},
@@ -219,6 +220,7 @@ func TestTwoNames(t *testing.T) {
 
 func twoNames(t *testing.T, changes, files []string, want string, records uint64) {
 	s, dir := newSpool(t, spool.InitOptions{})
+	calm(s.Host)
 	b := inbox(t, s)
 	base := mustPut(t, b, "Subject: x\n\n")
 	m := open(t, b)
@@ -262,6 +264,23 @@ func twoNames(t *testing.T, changes, files []string, want string, records uint64
 		t.Errorf("left is %v, %v", left, err)
 	}
 	checkClean(t, b)
+	// Another host may have kept another name: it is no news.
+	at := filepath.Join(cur, base+":2,"+want)
+	for _, letters := range files {
+		other := filepath.Join(cur, base+":2,"+letters)
+		if err := os.Rename(at, other); err != nil {
+			t.Fatal(err)
+		}
+		at = other
+		for range 3 {
+			if err := m.Refresh(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if msg, err := m.Message(1); err != nil || msg.Flags.Letters() != want || m.ModSeq() != before+records {
+			t.Errorf("under the name %q: %+v, %v; %d records", letters, msg, err, m.ModSeq()-before)
+		}
+	}
 }
 
 // unlisted hides a file from listings, as some file systems do (H55).

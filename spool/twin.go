@@ -158,11 +158,8 @@ func (m *Mailbox) resolve(ctx context.Context, base string, places []place) erro
 func (m *Message) unite(names []Flags) Flags {
 	var shown, added, removed Flags
 	for _, f := range names {
-		shown |= f
-		if m.foreign(f) {
-			touched := m.touched(f)
-			added, removed = added|f&touched, removed|touched&^f
-		}
+		touched := m.touched(f)
+		shown, added, removed = shown|f, added|f&touched, removed|touched&^f
 	}
 	return m.Flags&^(removed&^shown) | added
 }
