@@ -41,7 +41,7 @@ var ofTheLog = []mutation{
 		rule: "a generation's directory is made after its rotation", file: "commitlog/rotate.go",
 		old: "	text, err := l.Way.Put(ctx, l.Host, l.FS, l.slot(r.Seq), l.withTail(r.line))\n	switch {",
 		new: "	_ = netfs.MkdirAll(ctx, l.Host, l.FS, path.Join(l.Dir, (&generation{first: r.Seq, base: id}).dir()))\n	text, err := l.Way.Put(ctx, l.Host, l.FS, l.slot(r.Seq), l.withTail(r.line))\n	switch {",
-		pkg: "commitlog", run: "TestExplore$",
+		pkg: "commitlog", run: "TestGenerations",
 	},
 	{
 		rule: "the first generation stays", file: "commitlog/rotate.go",
