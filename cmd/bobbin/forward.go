@@ -218,20 +218,15 @@ type step struct {
 func (r *forwardRun) steps(ctx context.Context, steps []step) error {
 	var refused, failed error
 	var done []string
-	for _, s := range steps {
-		key := r.key(s.name)
-		if key != "" && len(steps) > 1 {
-			switch there, err := r.box.Noted(ctx, key); {
-			case err != nil:
-				return err
-			case there:
-				continue
-			}
-		}
+	todo, err := r.todo(ctx, steps)
+	if err != nil {
+		return err
+	}
+	for _, s := range todo {
 		err := s.do()
 		switch {
 		case err == nil:
-			done = append(done, key)
+			done = append(done, r.key(s.name))
 		case errors.Is(err, delivery.ErrRefused):
 			refused = cmp.Or(refused, err) // it is asked again by the retry, which then says so
 		default:
@@ -251,6 +246,23 @@ func (r *forwardRun) steps(ctx context.Context, steps []step) error {
 		}
 	}
 	return exitWith(exitTempFail, fmt.Errorf("user %s: .forward: %w", r.box.User, failed))
+}
+
+// todo leaves out the steps that an earlier try has noted. All are asked for before
+// the first is done, so an error leaves nothing that a retry does again.
+func (r *forwardRun) todo(ctx context.Context, steps []step) (todo []step, err error) {
+	for _, s := range steps {
+		noted := false
+		if key := r.key(s.name); key != "" && len(steps) > 1 {
+			if noted, err = r.box.Noted(ctx, key); err != nil {
+				return nil, err
+			}
+		}
+		if !noted {
+			todo = append(todo, s)
+		}
+	}
+	return todo, nil
 }
 
 // key names a step for this message; "" without a queue id.

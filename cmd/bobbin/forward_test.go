@@ -1,12 +1,18 @@
 package main
 
 import (
+	"crypto/sha256"
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"github.com/bobbinmail/bobbin/delivery"
+	"github.com/bobbinmail/bobbin/spool"
 )
 
 // A message that was forwarded, as the commands of these tests see it.
@@ -168,6 +174,28 @@ func TestForwardRetry(t *testing.T) {
 	// Another message may have the same id.
 	s.want(exitUnavailable, s.run(0, forwarded+"\n", "deliver", "--queue-id", "7", "alice"), "exit code 1")
 	s.wantFile("home/alice/one", "x\nx\n")
+}
+
+// Whether a step was done before cannot be told: none is done.
+func TestForwardUnknown(t *testing.T) {
+	s := forwardSystem(t)
+	s.forward("alice", aliceUID, "\\alice, \"|echo x >> one\", \"|echo x >> two\"")
+	second := forwardRun{
+		envelope: delivery.Envelope{QueueID: "7"}, box: &spool.Box{User: "alice"}, digest: sha256.Sum256([]byte(forwarded)),
+	}
+	trace := filepath.Join(s.dir, "home/alice/Maildir/bobbin/q", second.key("|echo x >> two"))
+	s.want(0, s.run(0, forwarded, "deliver", "--forward", "off", "alice"), "")
+	s.do(os.MkdirAll(trace, 0o755))
+	s.do(os.Chown(filepath.Dir(trace), aliceUID, aliceUID))
+	s.want(exitTempFail, s.run(0, forwarded, "deliver", "--queue-id", "7", "alice"), "not a regular file")
+	if _, err := os.Stat(filepath.Join(s.dir, "home/alice/one")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the first step: %v", err)
+	}
+	s.do(os.Remove(trace))
+	s.want(0, s.run(0, forwarded, "deliver", "--queue-id", "7", "alice"), "")
+	s.wantFile("home/alice/one", "x\n")
+	s.wantFile("home/alice/two", "x\n")
+	s.wantMessages("alice", 2)
 }
 
 // Only a CR before a LF goes, wherever the reads end.
