@@ -97,6 +97,9 @@ func listen(addresses []string) (listeners []net.Listener, err error) {
 	}
 	for _, at := range addresses {
 		l, err := server.Listen(at)
+		if errors.Is(err, server.ErrAddress) {
+			err = usageErrorf("--lmtp: %v", err)
+		}
 		if err != nil {
 			for _, l := range listeners {
 				_ = l.Close()

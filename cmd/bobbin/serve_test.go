@@ -396,7 +396,8 @@ func TestServeRefuses(t *testing.T) {
 		says  string
 	}{
 		{[]string{"--lmtp", "unix:" + busy}, exitFailure, "another process listens"},
-		{[]string{"--lmtp", "nonsense"}, exitFailure, "missing port"},
+		{[]string{"--lmtp", "nonsense"}, exitUsage, `--lmtp: "nonsense": an address is HOST:PORT or unix:PATH`},
+		{[]string{"--lmtp", "unix:"}, exitUsage, `--lmtp: "unix:": an address is`},
 		{[]string{"--lmtp", "127.0.0.1:0", "--trusted", "10.0.0.0/99"}, exitConfig, `"10.0.0.0/99" is neither an address nor a network`},
 		{[]string{"--lmtp", "127.0.0.1:0", "--tls-cert", "x"}, exitConfig, "go together"},
 		{[]string{"--lmtp", "127.0.0.1:0", "--tls-cert", "none", "--tls-key", "none"}, exitConfig, "certificate none"},
