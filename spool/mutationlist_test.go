@@ -157,4 +157,28 @@ var ofTheLog = []mutation{
 		new: "	if true {",
 		pkg: "commitlog", run: "TestFairness",
 	},
+	{
+		rule: "repair puts a void where a view could write", file: "commitlog/salvage.go",
+		old: "			s.open = append(s.open, fence{seq + 1, r.hash()})",
+		new: "			_ = r.hash()",
+		pkg: "commitlog", run: "TestRenewBeside",
+	},
+	{
+		rule: "repair reads again after it put a void", file: "commitlog/renew.go",
+		old: "	return len(s.open) > 0, nil",
+		new: "	return false, nil",
+		pkg: "commitlog", run: "TestRenewBeside",
+	},
+	{
+		rule: "a void ends a view", file: "commitlog/log.go",
+		old: "	if rec.voids() {",
+		new: "	if rec.voids() && rec == nil {",
+		pkg: "commitlog", run: "TestRenewBeside",
+	},
+	{
+		rule: "who begins by a listing reads the record before", file: "commitlog/log.go",
+		old: "		if err == nil && seq == newest && seq > from {",
+		new: "		if err == nil && seq == newest && seq > from && false {",
+		pkg: "commitlog", run: "TestExplore/a_commit_while_the_tail",
+	},
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/bobbinmail/bobbin/netfs"
@@ -105,7 +106,18 @@ var damages = []damage{
 		d.must(d.s.Server().WriteFile(aliceHome+"bobbin/p/2.aaaaaaaaaaaaaaaaaaaaaaaaaa", []byte("x")))
 	}},
 	{name: "repair broken off", code: "repair-unfinished", do: func(d *damaged) {
-		d.must(d.s.Server().Symlink("b1 closed", aliceHome+"bobbin/g.0/closed"))
+		h := d.s.Host("broken")
+		h.Share = &hooked{h.Share, func(op, name string) error {
+			if op == "symlink" && strings.HasSuffix(name, "/end") {
+				return syscall.EROFS
+			}
+			return nil
+		}}
+		b, err := spoolBox(d.t.Context(), h)
+		d.must(err)
+		if err := b.Repair(d.t.Context(), spool.RepairOptions{Restored: true}); !errors.Is(err, syscall.EROFS) {
+			d.t.Errorf("the repair was not broken off: %v", err)
+		}
 	}},
 }
 

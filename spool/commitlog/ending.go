@@ -13,8 +13,8 @@ import (
 const (
 	// opVoid closes an end of a generation that repair ends: void@2:SEQ.
 	opVoid = "void@2"
-	// closedName is the slot of a generation's directory that repair puts before
-	// it reads what it will keep.
+	// closedName is a slot that earlier versions' repair put into a generation's
+	// directory; it means nothing.
 	closedName = "closed"
 	// endName is the slot of a generation's directory that says how repair ended it.
 	endName = "end"
@@ -68,17 +68,6 @@ func parseEnding(text string) (e ending, err error) {
 // generation is the one that e begins.
 func (e ending) generation() *generation {
 	return &generation{first: e.first, base: e.base, size: e.size}
-}
-
-func (l *Log) closedOf(g *generation) string { return path.Join(l.genDir(g), closedName) }
-
-// closed tells whether repair has begun to end g.
-func (l *Log) closed(ctx context.Context, g *generation) (bool, error) {
-	_, err := l.FS.Stat(ctx, l.closedOf(g))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil, err
 }
 
 func (l *Log) endOf(g *generation) string { return path.Join(l.genDir(g), endName) }

@@ -342,16 +342,8 @@ func (l *Log) leap(ctx context.Context, from uint64) ([]*Record, error) {
 		}
 		seq -= uint64(len(recs))
 	}
-	if len(back) == 0 {
-		return nil, nil
-	}
-	// A tail may bring back records whose slots repair found damaged.
-	closed, err := l.closed(ctx, l.gen)
-	if closed {
-		err = fmt.Errorf("%s: %w", l.genDir(l.gen), endedError{})
-	}
 	slices.Reverse(back)
-	return back, err
+	return back, nil
 }
 
 // readListed reads a slot that must exist.
@@ -364,8 +356,9 @@ func (l *Log) readListed(ctx context.Context, seq uint64, names []string) ([]*Re
 }
 
 // follows makes sure that the record before r stands in its slot, whatever r's
-// tail says. If the server lost slots that it had acknowledged, their last
-// writer may have put one more on top; nobody may go on from that (H102).
+// tail says. If the server lost slots that it had acknowledged, or they were
+// damaged and given up by repair, their last writer may have put one more on
+// top; nobody may go on from that (H102).
 func (l *Log) follows(ctx context.Context, r *Record, names []string) error {
 	before, err := l.readListed(ctx, r.Seq-1, names)
 	if err == nil && before[0].hash() != r.Prev {

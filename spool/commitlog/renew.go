@@ -23,9 +23,6 @@ type Renewal struct {
 	Dry bool
 }
 
-// closedText is what the slot closed holds.
-const closedText = format + " closed"
-
 // closeTries is how often the ends of a log are looked for while others
 // append to it.
 const closeTries = 50
@@ -45,6 +42,7 @@ func (l *Log) Renew(ctx context.Context, o Renewal) (Loss, error) {
 	}
 	defer unlock()
 	s := &salvage{Log: l}
+	rested := false
 	for range closeTries {
 		if err := s.read(ctx); err != nil {
 			return 0, err
@@ -72,31 +70,26 @@ func (l *Log) Renew(ctx context.Context, o Renewal) (Loss, error) {
 			}
 			continue
 		}
-		if more, err := s.close(ctx, newest); err != nil {
+		more, err := s.close(ctx, newest)
+		if err != nil {
 			return 0, err
-		} else if more {
-			continue // what was put there meanwhile counts
+		}
+		if more || !rested { // what was put there meanwhile counts
+			// Names that were looked up too early stay absent for a grain (H35).
+			rested = true
+			if _, _, err := netfs.Settled(ctx, s.Host, s.FS, s.genDir(newest)); err != nil {
+				return 0, err
+			}
+			continue
 		}
 		return s.lost, s.conclude(ctx, o)
 	}
 	return 0, fmt.Errorf("%s: others append faster than it can be closed; try again", l.Dir)
 }
 
-// close says that g is closed, and then puts a void record at each open end.
-// It reports whether g must be read again.
+// close puts a void record at each open end of g, and reports whether there
+// was one, so that g must be read again.
 func (s *salvage) close(ctx context.Context, g *generation) (more bool, err error) {
-	closed, err := s.closed(ctx, g)
-	if err != nil {
-		return false, err
-	}
-	if !closed {
-		_, err := s.Way.Put(ctx, s.Host, s.FS, s.closedOf(g), closedText)
-		if err != nil && !errors.Is(err, fs.ErrExist) {
-			return false, err
-		}
-		// Names that were looked up too early stay absent for a grain (H35).
-		return true, s.Host.Sleep(ctx, s.Host.Profile.Grain)
-	}
 	for _, f := range s.open {
 		token, err := s.Host.Token()
 		if err != nil {

@@ -168,13 +168,6 @@ const maxMissing = 1000
 // another follows.
 func (v *verifier) generation(ctx context.Context) (bool, error) {
 	dir := v.genDir(v.gen)
-	if closed, err := v.closed(ctx, v.gen); err != nil {
-		return false, err
-	} else if closed && v.outdated(ctx) {
-		return false, errCollected
-	} else if closed {
-		v.wrong(FaultUnfinished, v.closedOf(v.gen), errors.New("a repair closed this generation and did not begin another one"))
-	}
 	names, err := v.FS.ReadDir(ctx, dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, v.confirm(ctx)
