@@ -202,7 +202,9 @@ func TestColdOperations(t *testing.T) {
 			if err := m.Refresh(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if ops := h.Ops.Read().Sub(before); ops.Total() > 10 || m.ModSeq() != other.ModSeq() {
+			ops = h.Ops.Read().Sub(before)
+			ops[netfs.OpSync] = 0 // on local disks, of the directory in which something new was read
+			if ops.Total() > 10 || m.ModSeq() != other.ModSeq() {
 				t.Errorf("to follow another process took %s, want at most 10 operations", ops)
 			}
 		})

@@ -99,8 +99,6 @@ func (l *Log) commit(ctx context.Context, batch []*request) {
 		if len(ops) == 0 {
 			// Nothing to do by what this host knows; it may know too little.
 			if fresh || len(batch) == 0 {
-				// What makes it superfluous was perhaps never synced by its writer.
-				err = netfs.SyncDir(ctx, l.Host, l.FS, l.genDir(l.gen))
 				break
 			}
 			fresh = true
@@ -203,6 +201,9 @@ func (l *Log) yield(ctx context.Context, seq uint64, text string) error {
 		return fmt.Errorf("slot %s: %w: %w", l.slot(seq), netfs.ErrUncertain, err)
 	}
 	full, err := l.expand(ctx, recs[0])
+	if serr := l.harden(ctx); serr != nil {
+		return serr
+	}
 	if cerr := l.confirm(ctx); cerr != nil {
 		return cerr // what stands in the slot may not count
 	}

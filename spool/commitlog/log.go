@@ -223,6 +223,11 @@ func (l *Log) noDir(ctx context.Context, why error) error {
 // readOn applies all records after the last one that this generation has.
 func (l *Log) readOn(ctx context.Context) error {
 	recs, err := l.gather(ctx)
+	if len(recs) > 0 {
+		if serr := l.harden(ctx); serr != nil {
+			return serr
+		}
+	}
 	// What was read is believed only if the view's last record stands now: a
 	// generation is cleared away in ascending order, and behind a record that
 	// is gone somebody who does not know may have put slots of his own.
@@ -241,6 +246,13 @@ func (l *Log) readOn(ctx context.Context) error {
 		}
 	}
 	return err
+}
+
+// harden makes what was read durable before anybody is shown it. Its writer may
+// have died before he synced it, or be this host, which was told an error: then
+// a power failure takes it away, and its UIDs would be given again.
+func (l *Log) harden(ctx context.Context) error {
+	return netfs.SyncDir(ctx, l.Host, l.FS, l.genDir(l.gen))
 }
 
 // read1 is a record as it stands in its slot, and with its payload's operations.

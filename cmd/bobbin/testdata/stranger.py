@@ -151,7 +151,10 @@ def forced_stat(path):
 
 
 def sync_dir(path):
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return
     try:
         os.fsync(fd)
     except OSError:
@@ -604,8 +607,10 @@ class Log:
                 if rec.ops[0][0] == "rotate":
                     rotated = True
                     break
-            if found and not self.witness(start, want):
-                raise Again()
+            if found:
+                sync_dir(self.dir)  # its writer may not have come so far
+                if not self.witness(start, want):
+                    raise Again()
             for rec, ops in found:
                 self.take(rec, ops)
             if not rotated:
