@@ -168,4 +168,16 @@ var ofMessages = []mutation{
 		new: "	if gone && false {",
 		pkg: ".", run: "TestMoveLosesTheCopy",
 	},
+	{
+		rule: "the directories rest before a complete scan", file: "absent.go",
+		old: "		before, err := m.restingStamps(ctx)",
+		new: "		before, err := m.stamps(ctx)",
+		pkg: ".", run: "TestScanWaitsForRest",
+	},
+	{
+		rule: "a UID comes from the present state", file: "mailbox.go",
+		old: "	m.draft = draft{m.state.uidNext, map[string]bool{}}",
+		new: "	if m.draft.names == nil {\n		m.draft.uidNext = m.state.uidNext\n	}\n	m.draft.names = map[string]bool{}",
+		pkg: ".", run: "TestUIDsOfThePresent",
+	},
 }
