@@ -74,6 +74,9 @@ func (c *checker) log(ctx context.Context) error {
 	return nil
 }
 
+// codeWentBack says that a log lacks what this host read of it.
+const codeWentBack = "went-back"
+
 // recall looks for what this host read of the log before (§5.7 of the format).
 func (c *checker) recall(ctx context.Context, l *commitlog.Log) error {
 	z := c.box.spool.memorized(c.box.memoryName())
@@ -82,7 +85,7 @@ func (c *checker) recall(ctx context.Context, l *commitlog.Log) error {
 	}
 	err := l.Remains(ctx, z.seq, z.token)
 	if errors.Is(err, commitlog.ErrWentBack) {
-		c.wrong("went-back", logDir, "%v", err)
+		c.wrong(codeWentBack, logDir, "%v", err)
 		return nil
 	}
 	return err

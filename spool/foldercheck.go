@@ -67,15 +67,23 @@ func (h home) check(ctx context.Context) (found []Finding, folders int, err erro
 	return found, folders, err
 }
 
-// checkLog looks at the user's own log.
+// checkLog looks at the user's own log, and in it for what this host read of it
+// before.
 func (h home) checkLog(ctx context.Context, r netfs.FS) ([]Finding, error) {
-	user := &UserState{home: h, state: newUserState()}
-	faults, err := h.spool.log(r, userLogDir, user.machine()).Verify(ctx)
+	user := &UserState{home: h, fs: r, state: newUserState()}
+	user.log = h.spool.log(r, userLogDir, user.machine())
+	faults, err := user.log.Verify(ctx)
 	if missing(err) {
 		return nil, nil
 	}
 	var c findings
-	c.faults(faults)
+	if broken := c.faults(faults); err == nil && !broken {
+		err = user.recall(ctx)
+	}
+	if errors.Is(err, commitlog.ErrWentBack) {
+		c.wrong(codeWentBack, userLogDir, "%v", err)
+		err = nil
+	}
 	return c.list, err
 }
 

@@ -184,17 +184,33 @@ func TestRecallUserState(t *testing.T) {
 		step(a, "two", nil)
 		shot := s.Server().Snapshot()
 		step(a, "three", nil)
+		checks := func(h *netfs.Host, want bool) {
+			t.Helper()
+			sp, err := spool.Open(t.Context(), s.Process(h, "check"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			found, _, err := sp.CheckUser(t.Context(), "alice")
+			if got := has(found, "went-back", "bobbin-user", true); err != nil || got != want {
+				t.Errorf("check says that the log went back: %v, want %v; %v", got, want, err)
+			}
+		}
+		checks(a, false)
 		s.Server().Restore(shot)
 		step(a, "four", commitlog.ErrWentBack)
+		checks(a, true)
+		checks(other, false)
 		step(other, "five", nil)
 		step(other, "six", nil)
 		step(a, "four", commitlog.ErrWentBack)
+		checks(a, true)
 		if err := s.Server().RemoveAll("users/alice/bobbin-user"); err != nil {
 			t.Fatal(err)
 		}
 		step(other, "one", nil)
 		step(a, "two", nil)
 		step(a, "three", nil)
+		checks(a, false)
 	})
 }
 
