@@ -18,7 +18,7 @@ var ofTheLog = []mutation{
 		rule: "the winner's record is believed only if its predecessor stands", file: "commitlog/commit.go",
 		old: "	if cerr := l.confirm(ctx); cerr != nil {\n		return cerr // what",
 		new: "	if cerr := error(nil); cerr != nil {\n		return cerr // what",
-		pkg: "commitlog", run: "TestGenerations",
+		pkg: "commitlog", run: "TestMeetBehind",
 	},
 	{
 		rule: "what was read is synced before it counts", file: "commitlog/log.go",
@@ -53,7 +53,7 @@ var ofTheLog = []mutation{
 		rule: "a generation's directory is made after its rotation", file: "commitlog/rotate.go",
 		old: "	text, err := l.Way.Put(ctx, l.Host, l.FS, l.slot(r.Seq), l.withTail(r.line))\n	switch {",
 		new: "	_ = netfs.MkdirAll(ctx, l.Host, l.FS, path.Join(l.Dir, (&generation{first: r.Seq, base: id}).dir()))\n	text, err := l.Way.Put(ctx, l.Host, l.FS, l.slot(r.Seq), l.withTail(r.line))\n	switch {",
-		pkg: "commitlog", run: "TestGenerations",
+		pkg: "commitlog", run: "TestRotationForestalled",
 	},
 	{
 		rule: "the first generation stays", file: "commitlog/rotate.go",

@@ -30,7 +30,7 @@ var ofMessages = []mutation{
 		rule: "a tombstone ends in a complete scan alone", file: "absent.go",
 		old: "		if m.state.odd[name] == nil {\n			out",
 		new: "		if true {\n			out",
-		pkg: ".", run: "TestForeign|TestSimulation",
+		pkg: ".", run: "TestTombstonesOfFiles",
 	},
 	{
 		rule: "flags are compared with all since the base", file: "state.go",

@@ -2,6 +2,8 @@ package spool_test
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -129,6 +131,37 @@ func TestUIDsOfThePresent(t *testing.T) {
 		}
 		if err := active.Refresh(t.Context()); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// Names of expunged messages whose files are still there stay known, so that
+// the files are no new mail.
+func TestTombstonesOfFiles(t *testing.T) {
+	s, dir := newSpool(t, spool.InitOptions{})
+	b := inbox(t, s)
+	const many = 64 // so many tombstones without a file are worth a record
+	for range many + 1 {
+		mustPut(t, b, "Subject: x\n\n")
+	}
+	m := open(t, b)
+	last, err := m.Message(many + 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var uids []uint32
+	for uid := range last.UID - 1 {
+		uids = append(uids, uid+1)
+	}
+	if _, err := m.Expunge(t.Context(), spool.SetOf(uids...)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, "users/alice/new", last.Name)); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the first finds that one is gone by a complete scan
+		if m = open(t, b); len(m.Messages()) > 0 {
+			t.Errorf("%d messages came back", len(m.Messages()))
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -104,6 +105,69 @@ func TestFairness(t *testing.T) {
 		})
 		if err := s.Run(); err != nil {
 			t.Fatal(err)
+		}
+	})
+}
+
+// ended lets active commit until generations have come and gone, and returns
+// what stood in the log's directory before.
+func ended(t *testing.T, s *simfs.Sim, active *member) (gens []string) {
+	t.Helper()
+	gens, _ = s.Server().List("log")
+	if active.commit(t.Context(), 9); active.err != nil || len(active.refused) > 0 {
+		t.Fatalf("%v, refused %q", active.err, active.refused)
+	}
+	return gens
+}
+
+// Two views that are behind meet in a slot of a generation that was cleared
+// away, and whose directory a late request made again. Neither believes the
+// other.
+func TestMeetBehind(t *testing.T) {
+	simfs.Run(t, simfs.Options{}, func(t *testing.T, s *simfs.Sim) {
+		if err := makeLog(s); err != nil {
+			t.Fatal(err)
+		}
+		tuning := commitlog.Tuning{Slots: 4, KeepFor: -1, Inline: 60}
+		members := []*member{newMember(s, "active", tuning), newMember(s, "one", tuning), newMember(s, "two", tuning)}
+		members[0].commit(t.Context(), 5) // the second generation has its first slot
+		for _, m := range members[1:] {
+			if _, err := m.log.Refresh(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, g := range ended(t, s, members[0]) {
+			if strings.HasPrefix(g, "g.") && s.Server().MkdirAll("log/"+g) != nil {
+				t.Fatal("what a late request brought back could not be made")
+			}
+		}
+		for _, m := range members[1:] {
+			m.commit(t.Context(), 1)
+		}
+		if err := judgeLog(s, members); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A rotation that another host's commit forestalled leaves no generation that a
+// listing shows.
+func TestRotationForestalled(t *testing.T) {
+	simfs.Run(t, simfs.Options{}, func(t *testing.T, s *simfs.Sim) {
+		if err := makeLog(s); err != nil {
+			t.Fatal(err)
+		}
+		tuning := commitlog.Tuning{Slots: 4}
+		m, other := newMember(s, "m", tuning), newMember(s, "other", commitlog.Tuning{})
+		if _, err := other.log.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		m.commit(t.Context(), 3)
+		m.host.Share = &besideFS{m.host.Share, map[string]func(){"log/g.0/5": func() { other.commit(t.Context(), 1) }}}
+		m.log, m.state = idsLog(m.host, tuning)
+		m.commit(t.Context(), 1)
+		if err := judgeLog(s, []*member{m, other}); err != nil {
+			t.Error(err)
 		}
 	})
 }
