@@ -98,7 +98,7 @@ func (c *checker) root(ctx context.Context, s *Spool) error {
 		return err
 	}
 	for _, n := range names {
-		if temp := strings.HasPrefix(n, ".probe.") || strings.HasPrefix(n, ".marker.") || netfs.Temporary(n); temp {
+		if temp := strings.HasPrefix(n, ".probe.") || strings.HasPrefix(n, ".bobbin-probe.") || strings.HasPrefix(n, ".marker.") || netfs.Temporary(n); temp {
 			c.note("temporary", n, "what a broken \"bobbin init\" or \"bobbin probe\" left; it may be removed")
 		}
 	}

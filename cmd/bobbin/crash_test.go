@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/bobbinmail/bobbin/netfs"
+	"github.com/bobbinmail/bobbin/netfs/probe"
 	"github.com/bobbinmail/bobbin/netfs/simfs"
 	"github.com/bobbinmail/bobbin/spool"
 )
@@ -25,6 +26,7 @@ func simEnv(h *netfs.Host, stdin string) (environment, *bytes.Buffer) {
 		Login:   func() (string, error) { return "alice", nil },
 		MakeDir: func(string) error { return syscall.EEXIST },
 		Host:    func(context.Context, string) (*netfs.Host, error) { return h, nil },
+		Probe:   func(context.Context, *netfs.Host, string) (*probe.Report, error) { return new(probe.Report), nil },
 		Account: func(context.Context, string) (account, error) { return account{uid: 1, home: "/home"}, nil },
 		MailRoot: func(ctx context.Context, m mailRoot, _ account) (*netfs.Host, error) {
 			dir := strings.TrimPrefix(m.Base, "/") + "/" + m.Dir

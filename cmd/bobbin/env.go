@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/bobbinmail/bobbin/netfs"
+	"github.com/bobbinmail/bobbin/netfs/probe"
 )
 
 // environment is all that a command touches of the world, so that tests run
@@ -28,6 +29,8 @@ type environment struct {
 	Login func() (string, error)
 	// Host returns a host whose share is the directory dir.
 	Host func(ctx context.Context, dir string) (*netfs.Host, error)
+	// Probe tries what the share of a host can do; dir is where it is mounted.
+	Probe func(ctx context.Context, h *netfs.Host, dir string) (*probe.Report, error)
 	// Account looks up a user of the system. The error wraps spool.ErrNoUser when
 	// the system has no such user.
 	Account func(ctx context.Context, name string) (account, error)
@@ -57,6 +60,9 @@ func processEnvironment() environment {
 			}
 			h, err := netfs.OpenHost(dir)
 			return remembering(h, err, dir)
+		},
+		Probe: func(ctx context.Context, h *netfs.Host, dir string) (*probe.Report, error) {
+			return probe.Run(ctx, h, probe.Options{Dir: dir})
 		},
 		Self:     selfCommand,
 		Account:  lookupAccount,

@@ -2,12 +2,14 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"os"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/bobbinmail/bobbin/netfs"
+	"github.com/bobbinmail/bobbin/netfs/probe"
 	"github.com/bobbinmail/bobbin/spool"
 )
 
@@ -17,13 +19,15 @@ func (a *app) initCommand() *cli.Command {
 			{"Make a spool on a mounted share.", "bobbin init /mnt/mail/spool"},
 			{"The same for a share that NFS and SMB clients use at once.", "bobbin init --slots link --separator ';' /mnt/mail/spool"},
 		},
-		SeeAlso: []string{"bobbin-user(1)"},
+		SeeAlso: []string{"bobbin-probe(1)", "bobbin-user(1)"},
+		Exits:   []int{exitUnfit},
 	}, &cli.Command{
 		Name:      "init",
 		Usage:     "make a spool in a directory",
 		ArgsUsage: "DIR",
 		Description: "Makes DIR a spool, and DIR itself if its parent exists. It tries on the share how slots can be created and how " +
 			"message files may be named, and records it in DIR/bobbin.toml for all hosts. " +
+			"What \"bobbin probe\" tries with one host is tried before on anything but a local disk: a share that is unfit does not become a spool. " +
 			"DIR must be empty or new; mount the share first.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "slots", Usage: "create slots by `WAY`: symlink, link or directory", DefaultText: "what works"},
@@ -61,6 +65,9 @@ func (a *app) init(c *cli.Context) error {
 	if err != nil {
 		return fmt.Errorf("directory %s: %w", dir, err)
 	}
+	if err := a.tryShare(c.Context, h, dir); err != nil {
+		return err
+	}
 	s, err := spool.Init(c.Context, h, o)
 	if err != nil {
 		return fmt.Errorf("directory %s: %w", dir, err)
@@ -68,4 +75,26 @@ func (a *app) init(c *cli.Context) error {
 	_, err = fmt.Fprintf(a.out, "%s is a spool now: file system %s, slots by %s, flags after %q.\nNext: bobbin --spool %s user add NAME\n",
 		printable(dir), h.Profile.Kind, s.Marker.Slots, s.Marker.Separator, printable(dir))
 	return err
+}
+
+// tryShare refuses a share on which no spool can be, and warns of what limits
+// its use. A local disk has none of the defects that a probe looks for.
+func (a *app) tryShare(ctx context.Context, h *netfs.Host, dir string) error {
+	if h.Profile.Kind == "local" || h.Profile.Risk != "" { // which spool.Init refuses
+		return nil
+	}
+	r, err := a.env.Probe(ctx, h, dir)
+	if err != nil {
+		return fmt.Errorf("directory %s: %w", dir, err)
+	}
+	for _, f := range r.Findings {
+		err := fmt.Errorf("directory %s: %s: %s; %s", dir, f.Check, f.Result, f.Advice)
+		switch f.Grade {
+		case probe.Unfit:
+			return exitWith(exitUnfit, err)
+		case probe.OneHost:
+			a.warn(fmt.Errorf("fit for one host only: %w", err))
+		}
+	}
+	return nil
 }

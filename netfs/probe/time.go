@@ -36,6 +36,10 @@ func (p *prober) stamps(ctx context.Context) error {
 			offset = i.Mtime.Sub(before.Add(h.Wall().Sub(before) / 2))
 			seen = append(seen, i.Mtime)
 		}
+		// Fine enough for any grain, and some hundred files at most.
+		if err := h.Sleep(ctx, max(time.Millisecond, (h.Boot()-start)/50)); err != nil {
+			return err
+		}
 	}
 	p.grain(seen)
 	// The stamp may be as old as its grain.
