@@ -10,7 +10,7 @@ var ofRenewals = []mutation{
 	{
 		rule: "where names lag only the first look is early", file: "../netfs/fresh.go",
 		old: "h.Profile.EarlyLookSticks || w.started && !h.Profile.NamesFollow:", new: "h.Profile.EarlyLookSticks:",
-		pkg: "../netfs/simfs", run: "TestEarlyLook|TestSMB|TestRule|TestCache",
+		pkg: "../netfs/simfs", run: "TestEarlyLook",
 	},
 	{
 		rule: "who came by a listing asks for the rotation", file: "commitlog/wentback.go",
@@ -36,5 +36,30 @@ var ofRenewals = []mutation{
 		rule: "a restored log raises UIDVALIDITY", file: "repairlog.go",
 		old: "restored || loss == commitlog.LostSome ||", new: "loss == commitlog.LostSome ||",
 		pkg: ".", run: "TestRe",
+	},
+	{
+		rule: "the witness of a base is its rotation too", file: "commitlog/generation.go",
+		old: "if err != nil || l.gen.turn.slot == \"\" {", new: "if err != nil || true {",
+		pkg: "commitlog", run: "TestRotationLost",
+	},
+	{
+		rule: "a directory that was seen is not made again", file: "commitlog/generation.go",
+		old: "	if l.gen.seen {\n		return l.dirGone(ctx)\n	}\n	err := netfs", new: "	err := netfs",
+		pkg: "commitlog", run: "TestDirectoryLost",
+	},
+	{
+		rule: "a listing that lacks files is made again", file: "commitlog/generation.go",
+		old: "gens[len(gens)-1]); !errors.Is(err, fs.ErrNotExist) {", new: "gens[len(gens)-1]); true {",
+		pkg: "commitlog", run: "TestListingOfThePast",
+	},
+	{
+		rule: "what the host remembers is looked for again", file: "commitlog/recall.go",
+		old: "try == recallTries", new: "try == 0",
+		pkg: "commitlog", run: "TestRemainsLooksAgain",
+	},
+	{
+		rule: "a view whose generation has an end stops", file: "commitlog/wentback.go",
+		old: "	} else if ended {\n", new: "	} else if ended && false {\n",
+		pkg: "commitlog", run: "TestGivenUp",
 	},
 }
