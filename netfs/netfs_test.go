@@ -302,6 +302,28 @@ func TestWatch(t *testing.T) {
 	}
 }
 
+// A look that failed may have asked for names too early: the next one waits for
+// a grain where names do not follow, which the first look at a directory need not.
+func TestWatchAgain(t *testing.T) {
+	h, _ := newHost(t)
+	h.Profile.NamesFollow = false
+	waits := 0
+	h.Sleep = func(context.Context, time.Duration) error { waits++; return nil }
+	var w netfs.Watch
+	for _, again := range []bool{false, true} {
+		if again {
+			w.Again()
+		}
+		waits = 0
+		if c, err := w.Changed(t.Context(), h, h.Share, "."); err != nil || !c {
+			t.Errorf("changed is %v, %v", c, err)
+		}
+		if (waits > 0) != again {
+			t.Errorf("again %v: it waited %d times", again, waits)
+		}
+	}
+}
+
 func TestCounted(t *testing.T) {
 	h, _ := newHost(t)
 	before := h.Ops.Read()

@@ -133,35 +133,30 @@ func (p *purge) none(err error) (done bool, _ error) {
 	return false, err
 }
 
-// tree removes a directory and what is in it; a log after everything else.
+// tree removes a directory and what is in it.
 func (p *purge) tree(ctx context.Context, dir string) (done bool, err error) {
 	names, err := p.ReadDir(ctx, dir)
 	if err != nil {
 		return p.none(err)
 	}
-	for last := range 2 {
-		for _, n := range names {
-			name := path.Join(dir, n)
-			if (n == logDir) != (last == 1) {
-				continue
-			}
-			if p.left--; p.left < 0 {
+	for _, n := range names {
+		name := path.Join(dir, n)
+		if p.left--; p.left < 0 {
+			return false, nil
+		}
+		i, err := p.Stat(ctx, name)
+		switch {
+		case missing(err):
+			continue
+		case err == nil && i.Mode.IsDir():
+			if done, err = p.tree(ctx, name); !done && err == nil {
 				return false, nil
 			}
-			i, err := p.Stat(ctx, name)
-			switch {
-			case missing(err):
-				continue
-			case err == nil && i.Mode.IsDir():
-				if done, err = p.tree(ctx, name); !done && err == nil {
-					return false, nil
-				}
-			case err == nil:
-				err = netfs.Unlink(ctx, p.spool.Host, p, name)
-			}
-			if err != nil {
-				return false, err
-			}
+		case err == nil:
+			err = netfs.Unlink(ctx, p.spool.Host, p, name)
+		}
+		if err != nil {
+			return false, err
 		}
 	}
 	err = netfs.Unlink(ctx, p.spool.Host, p, dir)

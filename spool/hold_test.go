@@ -41,6 +41,13 @@ func (h *hooked) Link(ctx context.Context, oldname, newname string) error {
 	return h.FS.Link(ctx, oldname, newname)
 }
 
+func (h *hooked) Rename(ctx context.Context, oldname, newname string) error {
+	if err := h.before("rename", oldname); err != nil {
+		return err
+	}
+	return h.FS.Rename(ctx, oldname, newname)
+}
+
 // hook returns the same spool as another host sees it, through h.
 func hook(t *testing.T, s *spool.Spool, before func(op, name string) error) *spool.Spool {
 	t.Helper()

@@ -34,4 +34,29 @@ var ofFolders = []mutation{
 		new: "			_ = n",
 		pkg: ".", run: "TestFolder|TestDelete",
 	},
+	{
+		rule: "folders below are renamed first", file: "folderrename.go",
+		old: "strings.Compare(b.from, a.from)", new: "strings.Compare(a.from, b.from)",
+		pkg: ".", run: "TestRenameGivenAgain",
+	},
+	{
+		rule: "a mailbox that lives is not purged", file: "foldertrash.go",
+		old: "if len(m.state.msgs) > 0 && m.state.deleted == \"\" {", new: "if false {",
+		pkg: ".", run: "TestPurgeSparesTheLiving",
+	},
+	{
+		rule: "a log is purged last", file: "foldertrash.go",
+		old: "range []string{\"new\", \"cur\", \".\"} {", new: "range []string{\".\"} {",
+		pkg: ".", run: "TestPurgeInParts",
+	},
+	{
+		rule: "a mailbox that was taken for another goes back", file: "folderdelete.go",
+		old: "	if err != nil || there == id || there == \"\" {", new: "	if true {",
+		pkg: ".", run: "TestTakenForAnother",
+	},
+	{
+		rule: "the mailbox under a name is asked which it is", file: "folderdelete.go",
+		old: "		if here != id || herr != nil {", new: "		if herr != nil || here == \"\" {",
+		pkg: ".", run: "TestNameOfThePurged",
+	},
 }

@@ -146,4 +146,14 @@ var ofThePrimitives = []mutation{
 		new: "	return c.Context.Err()",
 		pkg: "../locking", run: "TestToken",
 	},
+	{
+		rule: "where names lag only the first look is early", file: "../netfs/fresh.go",
+		old: "h.Profile.EarlyLookSticks || w.started && !h.Profile.NamesFollow:", new: "h.Profile.EarlyLookSticks:",
+		pkg: "../netfs/simfs", run: "TestEarlyLook",
+	},
+	{
+		rule: "a look that failed was a look", file: "../netfs/fresh.go",
+		old: "*w = Watch{started: w.started}", new: "*w = Watch{}",
+		pkg: "../netfs", run: "TestWatchAgain",
+	},
 }

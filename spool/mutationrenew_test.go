@@ -8,11 +8,6 @@ var ofRenewals = []mutation{
 		pkg: "commitlog", run: "TestDamage|TestRecord|TestParse|TestGolden",
 	},
 	{
-		rule: "where names lag only the first look is early", file: "../netfs/fresh.go",
-		old: "h.Profile.EarlyLookSticks || w.started && !h.Profile.NamesFollow:", new: "h.Profile.EarlyLookSticks:",
-		pkg: "../netfs/simfs", run: "TestEarlyLook",
-	},
-	{
 		rule: "who came by a listing asks for the rotation", file: "commitlog/wentback.go",
 		old: "		return l.turnLost(ctx, was.gen)", new: "		return false, nil",
 		pkg: "commitlog", run: "TestWentBack|TestGenerationLost|TestRollBack",
@@ -61,5 +56,20 @@ var ofRenewals = []mutation{
 		rule: "a view whose generation has an end stops", file: "commitlog/wentback.go",
 		old: "	} else if ended {\n", new: "	} else if ended && false {\n",
 		pkg: "commitlog", run: "TestGivenUp",
+	},
+	{
+		rule: "a lost tail may have given UIDs", file: "repairlog.go",
+		old: "	case loss == commitlog.LostTail:\n", new: "	case false:\n",
+		pkg: ".", run: "TestUIDsAfterLoss",
+	},
+	{
+		rule: "a lost part raises UIDVALIDITY", file: "repairlog.go",
+		old: "restored || loss == commitlog.LostSome ||", new: "restored ||",
+		pkg: ".", run: "TestUIDsAfterLoss",
+	},
+	{
+		rule: "in a restored log tombstones end", file: "repairlog.go",
+		old: "		s.tombs = map[string]tomb{}\n", new: "",
+		pkg: ".", run: "TestRestoredMail",
 	},
 }

@@ -1,9 +1,12 @@
 package spool_test
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -163,5 +166,76 @@ func TestTombstonesOfFiles(t *testing.T) {
 		if m = open(t, b); len(m.Messages()) > 0 {
 			t.Errorf("%d messages came back", len(m.Messages()))
 		}
+	}
+}
+
+// A log that lost something gives no UID a second time.
+func TestUIDsAfterLoss(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		slots []string // those that are garbled
+		tail  bool
+	}{{"tail", []string{"4"}, true}, {"middle", []string{"3", "4", "5"}, false}} {
+		t.Run(c.name, func(t *testing.T) {
+			simfs.Run(t, simfs.Options{}, func(t *testing.T, s *simfs.Sim) {
+				makeAlice(t, s.Host("init"), "")
+				b := inboxAt(t, s.Host("a"))
+				m := open(t, b) // the genesis is record 1
+				records := 3
+				if !c.tail {
+					records = 6
+				}
+				for range records {
+					mustPut(t, b, "Subject: x\n\n")
+					if err := m.Refresh(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for _, n := range c.slots {
+					text := strings.Repeat("x", 8)
+					if err := s.Server().Corrupt(aliceHome+"bobbin/g.0/"+n, func([]byte) []byte { return []byte(text) }); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if !c.tail { // and nothing is left of them in tails
+					for n := 6; n <= 7; n++ {
+						name := fmt.Sprintf(aliceHome+"bobbin/g.0/%d", n)
+						if err := s.Server().Corrupt(name, func(b []byte) []byte { return bytes.Split(b, []byte(" | "))[0] }); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+				repairAll(t, inboxAt(t, s.Host("repair")), spool.RepairOptions{})
+				after := open(t, inboxAt(t, s.Host("after")))
+				msgs := after.Messages()
+				if len(msgs) != records {
+					t.Fatalf("%d messages, want %d", len(msgs), records)
+				}
+				last := msgs[len(msgs)-1].UID
+				if same := after.UIDValidity() == m.UIDValidity(); same != c.tail || c.tail && last < 1<<20 {
+					t.Errorf("UIDVALIDITY is the same: %v; the last UID is %d", same, last)
+				}
+			})
+		})
+	}
+}
+
+// A file that was restored from a backup is mail, though the log saw it expunged.
+func TestRestoredMail(t *testing.T) {
+	s, dir := newSpool(t, spool.InitOptions{})
+	b := inbox(t, s)
+	name := mustPut(t, b, "Subject: x\n\n")
+	m := open(t, b)
+	if _, err := m.Expunge(t.Context(), spool.SetOf(1)); err != nil {
+		t.Fatal(err)
+	}
+	project(t, m)
+	home := filepath.Join(dir, "users/alice")
+	if err := os.Rename(filepath.Join(home, "bobbin/x", name), filepath.Join(home, "new", name)); err != nil {
+		t.Fatal(err)
+	}
+	repairAll(t, b, spool.RepairOptions{Restored: true})
+	if n := len(open(t, b).Messages()); n != 1 {
+		t.Errorf("%d messages, want the one that was put back", n)
 	}
 }
