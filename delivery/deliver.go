@@ -71,6 +71,8 @@ type Envelope struct {
 	// all will be repeated if one of them fails: with a QueueID this one leaves
 	// a trace for the retry, which is swept after days.
 	OneOfSeveral bool
+	// Quota, if set, limits what users keep.
+	Quota *Quota
 }
 
 // Deliver reads a message and delivers it to all users or to none.
@@ -85,8 +87,8 @@ type Envelope struct {
 // was lost, the retry may double the message; it never loses it.
 //
 // Memory is bounded by some MiB whatever the size. The error wraps
-// spool.ErrNoUser, spool.ErrBadName, [ErrLoop] or [ErrNoRecipient] when a
-// retry is useless.
+// spool.ErrNoUser, spool.ErrBadName, [ErrLoop], [ErrQuotaRefused] or
+// [ErrNoRecipient] when a retry is useless.
 func Deliver(ctx context.Context, to Mailboxes, e Envelope, body io.Reader) error {
 	d := &delivery{to: to, envelope: e, digest: sha256.New()}
 	defer d.close(ctx)
@@ -127,6 +129,9 @@ func Deliver(ctx context.Context, to Mailboxes, e Envelope, body io.Reader) erro
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("deliver: %w", err)
 	}
+	if err := d.take(ctx); err != nil {
+		return err
+	}
 	return d.publish(ctx)
 }
 
@@ -137,6 +142,7 @@ type delivery struct {
 	boxes    []*spool.Box
 	incoming []*spool.Incoming // one a box, in the same order
 	digest   hash.Hash         // of the message as it was read
+	taken    []*taken          // likewise, as far as they count
 	done     bool
 
 	received, messageID string // of the header, if they are wanted
@@ -265,6 +271,22 @@ func (d *delivery) rewrite(ctx context.Context, in *reader, before *converter) (
 	return c, in.copyTo(c)
 }
 
+// take makes the message count for all users with a quota, before it is visible
+// to any.
+func (d *delivery) take(ctx context.Context) error {
+	if d.envelope.Quota == nil {
+		return nil
+	}
+	for i, b := range d.boxes {
+		t, err := d.envelope.Quota.take(ctx, b, d.incoming[i])
+		if err != nil {
+			return fmt.Errorf("user %s: %w", b.User, err)
+		}
+		d.taken = append(d.taken, t)
+	}
+	return nil
+}
+
 // publish makes the message visible to one user after the other.
 func (d *delivery) publish(ctx context.Context) error {
 	id, several := d.envelope.QueueID, len(d.boxes) > 1 || d.envelope.OneOfSeveral
@@ -287,6 +309,9 @@ func (d *delivery) publish(ctx context.Context) error {
 		default:
 			// It may be the retry of a delivery to several.
 			err = m.PublishUnless(ctx, d.key(id, user))
+		}
+		if d.envelope.Quota != nil {
+			d.taken[i].settle(ctx, err)
 		}
 		if err != nil {
 			return fmt.Errorf("user %s: %w", user, err)
@@ -327,6 +352,8 @@ func (d *delivery) all() io.Writer {
 	return io.MultiWriter(w...)
 }
 
+var errNotPublished = errors.New("not published")
+
 func (d *delivery) abort(ctx context.Context) {
 	for _, m := range d.incoming {
 		m.Abort(ctx)
@@ -339,6 +366,9 @@ func (d *delivery) abort(ctx context.Context) {
 func (d *delivery) close(ctx context.Context) {
 	if !d.done {
 		d.abort(ctx)
+	}
+	for _, t := range d.taken {
+		t.settle(ctx, errNotPublished)
 	}
 	for _, b := range d.boxes {
 		_ = b.Close()

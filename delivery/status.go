@@ -20,6 +20,8 @@ var statuses = []struct {
 	{spool.ErrBadName, "5.1.1"},
 	{ErrLoop, "5.4.6"},
 	{ErrRefused, "5.3.0"},
+	{ErrQuotaRefused, "5.2.2"},
+	{ErrQuota, "4.2.2"},
 	{syscall.EDQUOT, "4.2.2"},
 	{syscall.ENOSPC, "4.3.1"},
 	{context.Canceled, "4.3.2"},

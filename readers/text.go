@@ -279,7 +279,7 @@ func (t *textWriter) text(e *message.Entity) {
 	if t.left == 0 && !t.cut && t.err == nil {
 		if n, _ := io.ReadFull(text, buf[:1]); n > 0 {
 			t.cut = true
-			t.print("[text cut after ", byteSize(t.o.MaxText), "]\n")
+			t.print("[text cut after ", ByteSize(t.o.MaxText), "]\n")
 		}
 	}
 }
@@ -307,10 +307,11 @@ func decodedSize(e *message.Entity) string {
 		lineEnds := 2*e.Body.Lines - e.Body.BareLF
 		n = (n - lineEnds) / 4 * 3
 	}
-	return byteSize(n)
+	return ByteSize(n)
 }
 
-func byteSize(n int64) string {
+// ByteSize writes a number of bytes for people.
+func ByteSize(n int64) string {
 	switch {
 	case n < 1<<10:
 		return fmt.Sprintf("%d B", n)

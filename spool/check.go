@@ -165,6 +165,7 @@ var fixes = map[string]string{
 	"message-irregular":   "rename it, so that it is out of the way",
 	"message-missing":     "record that the message is gone, if it is still missing in two complete scans",
 	"message-size":        "give the file a new name and the message a new UID, so that clients fetch it again",
+	"usage":               "count the folders again",
 	"name-twice":          "keep one name and move the other file to bobbin/x if they are equal, else make two messages of them",
 }
 

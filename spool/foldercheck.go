@@ -3,6 +3,7 @@ package spool
 import (
 	"context"
 	"errors"
+	"maps"
 	"path"
 	"slices"
 	"syscall"
@@ -77,14 +78,42 @@ func (h home) checkLog(ctx context.Context, r netfs.FS) ([]Finding, error) {
 		return nil, nil
 	}
 	var c findings
-	if broken := c.faults(faults); err == nil && !broken {
-		err = user.recall(ctx)
+	if c.faults(faults) || err != nil {
+		return c.list, err
 	}
+	err = user.recall(ctx)
 	if errors.Is(err, commitlog.ErrWentBack) {
 		c.wrong(codeWentBack, userLogDir, "%v", err)
-		err = nil
+		return c.list, nil
+	}
+	if err == nil {
+		err = h.checkUsage(ctx, &c, &user.state)
 	}
 	return c.list, err
+}
+
+// checkUsage compares what the user's log says of folders with their own logs.
+func (h home) checkUsage(ctx context.Context, c *findings, s *userState) error {
+	for _, folder := range slices.Sorted(maps.Keys(s.counted)) {
+		b, err := h.box(ctx, folder)
+		if errors.Is(err, ErrNoFolder) || errors.Is(err, ErrBadName) {
+			c.note("usage-left", folder, "the user's log counts a folder that is not there; \"bobbin quota --recount\" forgets it")
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		m := b.view()
+		_, err = m.log.Refresh(ctx)
+		if err == nil {
+			is, _ := m.count()
+			s.checkUsage(c, folder, is)
+		}
+		if cerr := b.Close(); err != nil && ctx.Err() != nil || cerr != nil {
+			return errors.Join(err, cerr)
+		}
+	}
+	return nil
 }
 
 // checkTrash looks for mailboxes in the trash that nobody deleted: somebody put
@@ -203,6 +232,25 @@ func (h home) repair(ctx context.Context, o RepairOptions) error {
 	if err == nil && user != nil {
 		lr := &repairer{options: o}
 		err = lr.bareLog(ctx, logAt{h.spool, r, userLogDir}, user.machine)
+		if err == nil {
+			err = h.repairUsage(ctx, r, lr)
+		}
 	}
 	return several(append(errs, err))
+}
+
+// repairUsage counts the folders again if the user's log is wrong about them.
+func (h home) repairUsage(ctx context.Context, r netfs.FS, lr *repairer) error {
+	found, err := h.spool.lookTwice(ctx, func() ([]Finding, error) { return h.checkLog(ctx, r) })
+	i := slices.IndexFunc(found, func(f Finding) bool { return f.Code == "usage" })
+	if err != nil || i < 0 {
+		return err
+	}
+	return lr.step(found[i], func() error {
+		u, err := h.state(ctx)
+		if err != nil {
+			return err
+		}
+		return errors.Join(u.Recount(ctx), u.Close(ctx))
+	})
 }

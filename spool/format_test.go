@@ -174,3 +174,25 @@ func FuzzMarker(f *testing.F) {
 		}
 	})
 }
+
+// FuzzUserRecords applies records of a user's log: the state they lead to can be
+// written down and read.
+func FuzzUserRecords(f *testing.F) {
+	f.Add("uidvalidity:5 subscribe:a/b use:sent:Sent\nseen:3:+1-4,9 lastread:3:4 value:x.y:z\nunuse:sent forget:3")
+	f.Add("usage:INBOX:5:9:2:77 take:A:1.x.h,S=10,W=12\nusage:INBOX:5:8:0:0 usage:A:6:1:0:0 untake:A:1.x.h,S=10,W=12\nunusage:INBOX")
+	f.Fuzz(func(t *testing.T, text string) {
+		s := newUserState()
+		for line := range strings.SplitSeq(text, "\n") {
+			if err := s.apply(strings.Split(line, " ")); err != nil {
+				break
+			}
+		}
+		want, again := s.ops(), newUserState()
+		if err := again.apply(want); err != nil {
+			t.Fatalf("%v in what was written: %q", err, want)
+		}
+		if got := again.ops(); !slices.Equal(got, want) {
+			t.Errorf("written %q, and read %q", want, got)
+		}
+	})
+}

@@ -21,6 +21,8 @@ type Incoming struct {
 	temp string // in tmp/
 	base string // without size
 	name string // the base name under which it is published
+
+	placed string // the base name that the mailbox has it under
 }
 
 // Receive begins a message. It ends with Publish or Abort.
@@ -72,6 +74,13 @@ func (in *Incoming) Reread(ctx context.Context) (netfs.File, error) {
 // Name is the base name under which Publish makes the message visible.
 func (in *Incoming) Name() string { return in.name }
 
+// Size is the length of what was written, in bytes.
+func (in *Incoming) Size() int64 { return in.file.Size() }
+
+// Placed is the base name under which the mailbox has the message, Name or that of
+// an earlier try; "" if it has none as far as is known.
+func (in *Incoming) Placed() string { return in.placed }
+
 // Publish makes a finished message visible. After nil it is there for good.
 func (in *Incoming) Publish(ctx context.Context) error {
 	return in.publish(ctx, in.name)
@@ -89,7 +98,7 @@ func (in *Incoming) publish(ctx context.Context, name string) error {
 		}
 	}
 	if err == nil {
-		return in.stays(ctx, name)
+		return in.settled(ctx, name)
 	}
 	if !errors.Is(err, netfs.ErrVanished) {
 		return err
@@ -97,9 +106,18 @@ func (in *Incoming) publish(ctx context.Context, name string) error {
 	// A reader may have moved it on already (H08).
 	there, lerr := in.box.holds(ctx, name)
 	if lerr == nil && there {
-		return in.stays(ctx, name)
+		return in.settled(ctx, name)
 	}
 	return fmt.Errorf("deliver %s: %w: %v", name, netfs.ErrUncertain, errors.Join(err, lerr))
+}
+
+// settled ends the publication under a name.
+func (in *Incoming) settled(ctx context.Context, name string) error {
+	err := in.stays(ctx, name)
+	if err == nil {
+		in.placed = name
+	}
+	return err
 }
 
 // holds looks for a base name among the message files.
@@ -169,6 +187,7 @@ func (in *Incoming) publishAs(ctx context.Context, name string) error {
 		return in.publish(ctx, name)
 	}
 	in.Abort(ctx)
+	in.placed = name
 	// That the earlier try made it durable, nobody knows.
 	for _, dir := range maildirs[1:] {
 		if err := netfs.SyncDir(ctx, in.box.spool.Host, in.box.fs, dir); err != nil {

@@ -174,6 +174,7 @@ func (m *Mailbox) load(text []byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	err := loadInto(&m.state, text)
+	m.state.resized = m.state.modSeq
 	if now := m.state.uidValidity; err == nil && now != 0 {
 		if m.validity != 0 && m.validity != now {
 			return fmt.Errorf("UIDVALIDITY is %d and was %d: %w", now, m.validity, commitlog.ErrWentBack)

@@ -74,6 +74,7 @@ type state struct {
 	uidValidity uint32
 	uidNext     uint32
 	modSeq      uint64
+	resized     uint64            // the last record that may have changed how much there is
 	msgs        []*Message        // by UID
 	byName      nameIndex         // live messages
 	tombs       map[string]tomb   // expunged ones, so that their files do not come back
@@ -258,6 +259,7 @@ func (s *state) perform(op operation, seq uint64) {
 			past: flagStates(0).with(op.change.Add),
 		})
 		s.uidNext = op.number + 1
+		s.resized = seq
 	case opFlags, opKeyword:
 		for _, m := range s.in(op.uids) {
 			n := *m
@@ -293,6 +295,7 @@ func (s *state) perform(op operation, seq uint64) {
 		if len(gone) > 0 {
 			s.vanished = append(s.vanished, vanish{seq, setOfMessages(gone)})
 			s.removeMessages(op.uids)
+			s.resized = seq
 		}
 	}
 }

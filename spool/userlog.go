@@ -31,6 +31,7 @@ type UserState struct {
 	mu      sync.RWMutex // guards what follows; never held across a call to the share
 	missing bool         // there is no log yet
 	state   userState
+	taking  map[string]takes // by the record under construction
 }
 
 // UserState follows a user's log to its end. It writes nothing. The error
@@ -61,7 +62,13 @@ func (h home) state(ctx context.Context) (*UserState, error) {
 }
 
 func (u *UserState) machine() machine {
-	return machine{apply: u.apply, snapshot: u.snapshot, load: u.load}
+	return machine{apply: u.apply, snapshot: u.snapshot, load: u.load, begin: u.begin}
+}
+
+func (u *UserState) begin() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.taking = map[string]takes{}
 }
 
 // Refresh takes in what was committed since. While nothing changes it costs
@@ -130,6 +137,11 @@ func (u *UserState) load(text []byte) error {
 // commit appends the operations that build returns for the state as it then
 // is, making the log if there is none.
 func (u *UserState) commit(ctx context.Context, build func(s *userState) []string) error {
+	return u.tryCommit(ctx, func(s *userState) ([]string, error) { return build(s), nil })
+}
+
+// tryCommit is commit for a build that may refuse.
+func (u *UserState) tryCommit(ctx context.Context, build func(s *userState) ([]string, error)) error {
 	if err := u.home.spool.needs("the user's log", 2); err != nil {
 		return u.wrap(err)
 	}
@@ -149,11 +161,11 @@ func (u *UserState) commit(ctx context.Context, build func(s *userState) []strin
 	return u.wrap(u.log.Commit(ctx, func() ([]string, error) {
 		u.mu.Lock()
 		defer u.mu.Unlock()
-		ops := build(&u.state)
-		if len(ops) > 0 && u.state.newer != nil {
+		ops, err := build(&u.state)
+		if err == nil && len(ops) > 0 && u.state.newer != nil {
 			return nil, u.state.newer
 		}
-		return ops, nil
+		return ops, err
 	}))
 }
 
@@ -267,7 +279,7 @@ func (u *UserState) buried(ctx context.Context, folder string, n uint32) error {
 		if n > s.validity {
 			ops = append(ops, numberOp(opValidity, n))
 		}
-		return ops
+		return append(ops, s.uncount(folder)...)
 	})
 }
 
@@ -297,7 +309,7 @@ func (s *userState) renames(from, to string) (ops []string) {
 			ops = append(ops, useOp(use, to+rest))
 		}
 	}
-	return ops
+	return append(ops, s.renameUsage(from, to)...)
 }
 
 // below returns what comes after parent in the name of the folder itself, "",

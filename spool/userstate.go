@@ -31,13 +31,16 @@ type userState struct {
 	seen       map[uint32]UIDSet // in shared folders, by UIDVALIDITY
 	lastRead   map[uint32]uint32 // likewise
 	values     map[string]string
-	newer      error // an operation that is not known: no writing
+	counted    map[string]counted // by folder; usage.go
+	taken      map[string]takes   // likewise
+	newer      error              // an operation that is not known: no writing
 }
 
 func newUserState() userState {
 	return userState{
 		subscribed: map[string]bool{}, uses: map[Use]string{}, seen: map[uint32]UIDSet{},
 		lastRead: map[uint32]uint32{}, values: map[string]string{},
+		counted: map[string]counted{}, taken: map[string]takes{},
 	}
 }
 
@@ -85,7 +88,7 @@ func (s *userState) ops() (ops []string) {
 	for _, key := range slices.Sorted(maps.Keys(s.values)) {
 		ops = append(ops, valueOp(key, s.values[key]))
 	}
-	return ops
+	return append(ops, s.usageOps()...)
 }
 
 // shared lists the shared folders that the state speaks of.
@@ -103,6 +106,7 @@ func (s *userState) shared() []uint32 {
 // userOps tells how many fields each operation has, the word included.
 var userOps = map[string]int{
 	opValidity: 2, opSubscribe: 2, opUnsubscribe: 2, opUse: 3, opUnuse: 2, opSeen: 3, opLastRead: 3, opForget: 2, opValue: 3,
+	opUsage: 6, opTake: 3, opUntake: 3, opUnusage: 2,
 }
 
 // apply takes in the operations of a record, all of them or, with an error,
@@ -138,6 +142,8 @@ func (s *userState) perform(f []string) (do func(), ok bool) {
 	switch f[0] {
 	case opSubscribe, opUnsubscribe, opUse, opUnuse, opValue:
 		return s.performNamed(f)
+	case opUsage, opTake, opUntake, opUnusage:
+		return s.performUsage(f)
 	}
 	n, err := parseNumber(f[1])
 	if err != nil {

@@ -73,6 +73,7 @@ func (a *app) commands() []*cli.Command {
 		a.flagCommand(),
 		a.deleteCommand(),
 		a.expireCommand(),
+		a.quotaCommand(),
 		a.copyCommand(),
 		a.moveCommand(),
 		a.saveCommand(),

@@ -299,7 +299,7 @@ func TestBadMarker(t *testing.T) {
 			r := &rig{t, r.dir}
 			defer r.replace(filepath.Join(r.dir, "bobbin.toml"), test.text, test.make)()
 			before := tree(t, r.dir)
-			for _, words := range slices.Concat(mailboxCommands, accountCommands, [][]string{{"check"}, {"check", "--user", "alice"}, {"repair", "--user", "alice"}}) {
+			for _, words := range slices.Concat(mailboxCommands, accountCommands, [][]string{{"quota", "--recount"}, {"check"}, {"check", "--user", "alice"}, {"repair", "--user", "alice"}}) {
 				r.run("password\n", words...).wantComplaint(t, test.code, test.says)
 			}
 			r.run("Subject: x\n\n", "deliver", "alice").wantComplaint(t, exitTempFail, test.says)
@@ -331,7 +331,7 @@ func TestBadNames(t *testing.T) {
 			}
 			refused(exitUsage, words...)
 		}
-		for _, words := range slices.Concat(mailboxCommands, [][]string{{"check"}, {"repair"}, {"repair", "--restored"}}) {
+		for _, words := range slices.Concat(mailboxCommands, [][]string{{"quota", "--recount"}, {"check"}, {"repair"}, {"repair", "--restored"}}) {
 			refused(exitUsage, append([]string{"--user", name}, words...)...)
 		}
 		refused(exitNoUser, "deliver", "--", name)

@@ -78,7 +78,10 @@ func (e environment) configFiles() []string {
 
 // readConfig reads a file. One that anybody could have written does not tell
 // root what to do.
-func readConfig(name string) (string, error) {
+func readConfig(name string) (string, error) { return readSmall(name, maxConfig) }
+
+// readSmall is readConfig with another limit, in bytes.
+func readSmall(name string, limit int) (string, error) {
 	// O_NONBLOCK: a FIFO must not hang us.
 	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -94,9 +97,9 @@ func readConfig(name string) (string, error) {
 	case os.Geteuid() == 0 && i.Mode().Perm()&0o002 != 0:
 		return "", fmt.Errorf("%s: everybody may write it, so root does not read it; use chmod o-w", name)
 	}
-	b, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
-	if err == nil && len(b) > maxConfig {
-		err = fmt.Errorf("%s: longer than %d bytes", name, maxConfig)
+	b, err := io.ReadAll(io.LimitReader(f, int64(limit)+1))
+	if err == nil && len(b) > limit {
+		err = fmt.Errorf("%s: longer than %d bytes", name, limit)
 	}
 	return string(b), err
 }

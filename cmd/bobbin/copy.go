@@ -49,6 +49,13 @@ func (a *app) transfer(c *cli.Context, did string, act func(*spool.Mailbox, cont
 		if err != nil {
 			return err
 		}
+		comes := amount(m, set)
+		if did == "moved" {
+			comes.Folder = m.Box().Folder
+		}
+		if err := a.admits(c, target.Box(), comes); err != nil {
+			return err
+		}
 		done, err := act(m, c.Context, set, target)
 		if err != nil || !c.Bool("json") {
 			return err

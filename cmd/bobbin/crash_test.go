@@ -249,6 +249,26 @@ var crashTests = []crashTest{
 		},
 	},
 	{
+		// What was broken off may count for an hour; it is counted anew here.
+		name: "deliver with a quota", setup: makeMail, words: []string{"deliver", "--quota", "testdata/quota", "alice"}, stdin: "Subject: x\n\n", again: []int{0},
+		verify: func(t *testing.T, h *netfs.Host, _ outcome) {
+			n := mailCount(t, h, "alice")
+			if n < 4 || n > 5 {
+				t.Errorf("alice has %d messages, want 4 or 5", n)
+			}
+			bobbin(t, h, "", "quota", "--quota", "testdata/quota", "--recount")
+			bobbin(t, h, "", "check")
+		},
+	},
+	{
+		name: "quota", setup: makeMail, words: []string{"quota", "--recount"}, again: []int{0},
+		verify: func(t *testing.T, h *netfs.Host, _ outcome) {
+			if got := bobbin(t, h, "", "quota", "alice"); !strings.HasPrefix(got, "alice *: 3 messages, ") {
+				t.Errorf("quota: %s", got)
+			}
+		},
+	},
+	{
 		name: "user passwd", setup: makeSpool, words: []string{"user", "passwd", "alice", "--password-stdin"}, stdin: "secret\n", again: []int{0},
 		verify: func(t *testing.T, h *netfs.Host, _ outcome) {
 			s, err := spool.Open(t.Context(), h)

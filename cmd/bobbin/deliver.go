@@ -64,6 +64,10 @@ func (a *app) deliver(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	quota, err := a.quota(c)
+	if err != nil {
+		return err
+	}
 	folder := ""
 	if c.IsSet("folder") {
 		folder = cmp.Or(c.String("folder"), spool.Inbox)
@@ -79,6 +83,7 @@ func (a *app) deliver(c *cli.Context) error {
 		MessageIDs:    ids,
 		Forwarded:     a.env.Getenv(forward.Running),
 		OneOfSeveral:  c.Bool("one-of-several"),
+		Quota:         quota,
 	}
 	deliver := func(to delivery.Mailboxes) error { return delivery.Deliver(c.Context, to, e, a.env.Stdin) }
 	switch location := a.location(c); {
@@ -87,11 +92,13 @@ func (a *app) deliver(c *cli.Context) error {
 		if serr != nil {
 			return serr
 		}
+		a.warnBy(c, quota, s)
 		err = deliver(s)
 	case a.env.Root && c.NArg() > 1:
 		return a.deliverApart(c)
 	default:
 		roots := &mailRoots{app: a, location: location, open: map[string]*spool.Spool{}}
+		a.warnBy(c, quota, roots)
 		f, ferr := a.forwarding(c)
 		switch {
 		case ferr != nil:

@@ -74,6 +74,8 @@ var exitTable = []struct {
 	{spool.ErrBadName, exitUsage, exitNoUser},
 	{delivery.ErrLoop, exitFailure, exitUnavailable},
 	{delivery.ErrRefused, exitFailure, exitUnavailable},
+	{delivery.ErrQuotaRefused, exitCantCreate, exitUnavailable},
+	{delivery.ErrQuota, exitCantCreate, exitTempFail},
 	{commitlog.ErrNewer, exitConfig, exitTempFail},
 	{spool.ErrLevel, exitConfig, exitTempFail},
 	{netfs.ErrUncertain, exitTempFail, exitTempFail},

@@ -91,10 +91,16 @@ func (a *app) inMailbox(c *cli.Context, b *spool.Box, f func(m *spool.Mailbox) e
 	if why := m.Limited(); why != nil {
 		a.warn(fmt.Errorf("new mail cannot be listed: %w", why))
 	}
+	before := m.Resized()
 	err = f(m)
 	if perr := m.Project(c.Context); perr != nil {
 		// What was committed stays committed; only the names are behind.
 		a.warn(fmt.Errorf("file names do not show the change yet: %w", perr))
+	}
+	if m.Resized() != before {
+		if cerr := a.count(c, b, m); cerr != nil {
+			a.warn(fmt.Errorf("the quota does not know of the change yet: %w", cerr))
+		}
 	}
 	m.Close(c.Context)
 	return err

@@ -13,6 +13,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/bobbinmail/bobbin/delivery"
 	"github.com/bobbinmail/bobbin/readers/lmtp"
 	"github.com/bobbinmail/bobbin/readers/server"
 )
@@ -186,6 +187,10 @@ func (a *app) lmtpBackend(c *cli.Context) (lmtp.Backend, error) {
 	if err != nil {
 		return nil, err
 	}
+	quota, err := a.quota(c)
+	if err != nil {
+		return nil, err
+	}
 	if location := a.location(c); location != "" {
 		if _, err := expand(location, "user@example.org", "/home/user"); err != nil {
 			return nil, err
@@ -198,7 +203,11 @@ func (a *app) lmtpBackend(c *cli.Context) (lmtp.Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &spoolBackend{spool: s, rules: rules, once: once, messageIDs: ids, turn: make(chan struct{}, largeAtOnce)}, nil
+	if quota != nil {
+		quota.Keep = &delivery.QuotaStates{Spool: s}
+		a.warnBy(c, quota, s)
+	}
+	return &spoolBackend{spool: s, rules: rules, once: once, messageIDs: ids, quota: quota, turn: make(chan struct{}, largeAtOnce)}, nil
 }
 
 // wait takes a turn, of which there are as many as the channel holds.

@@ -22,6 +22,7 @@ var lmtpTexts = map[string]lmtp.Reply{
 	"5.4.6": {Code: 554, Text: "the message was here before"},
 	"4.2.0": {Code: 451, Text: "the mailbox cannot be written now"},
 	"4.2.2": {Code: 452, Text: "the mailbox is full"},
+	"5.2.2": {Code: 552, Text: "the mailbox is full"},
 	"4.3.1": {Code: 452, Text: "the mail system is full"},
 }
 
@@ -57,6 +58,7 @@ type spoolBackend struct {
 	rules      delivery.Rules
 	once       bool // drop what comes again
 	messageIDs time.Duration
+	quota      *delivery.Quota
 	turn       chan struct{}
 }
 
@@ -79,7 +81,7 @@ func (b *spoolBackend) Deliver(ctx context.Context, m *lmtp.Message, to lmtp.Rec
 		defer done()
 	}
 	ops := new(netfs.Ops)
-	e := delivery.Envelope{Sender: m.Sender, Users: []string{to.User}, Folder: to.Folder, Once: b.once, MessageIDs: b.messageIDs}
+	e := delivery.Envelope{Sender: m.Sender, Users: []string{to.User}, Folder: to.Folder, Once: b.once, MessageIDs: b.messageIDs, Quota: b.quota}
 	if b.once {
 		e.QueueID = m.QueueID // else it would cost a look-up, for nothing
 	}

@@ -88,6 +88,23 @@ var settings = []setting{
 		Text: "How long, such as 10m or 24h, at most 168h, a second message with the Message-ID of one that is in the folder is dropped, whatever else it has. It costs another operation. Whoever knows a Message-ID before the message comes can keep it from being delivered.",
 	},
 	{
+		Name: "quota", Value: "FILE", Env: "BOBBIN_QUOTA", Delivery: true,
+		Usage: "limit what users keep as `FILE` says", Default: "no limits",
+		Text: "A file whose lines are rules: USER FOLDERS BYTES [MESSAGES]. In the first two, * stands for any characters and ? for one; the folders of a rule hold no more together than it says. " +
+			"A limit is a number, for bytes with K, M, G or T behind it, two of them as SOFT/HARD, or - for none. Beyond the hard limit nothing is delivered or copied; when the soft one is crossed the user is warned once. " +
+			"Of several rules for the same FOLDERS the last that names a user holds for him. Commands that remove mail look into it too: everybody must be able to read it. See bobbin-quota(1).",
+	},
+	{
+		Name: "quota-full", Value: "RULE", Env: "BOBBIN_QUOTA_FULL", Delivery: true,
+		Usage: "what happens to mail beyond a hard limit: `RULE` is defer or refuse", Default: "defer",
+		Text: "With defer such mail is a temporary error (4.2.2), and the mail system tries again; with refuse it is given back to its sender (5.2.2).",
+	},
+	{
+		Name: "quota-warning", Value: "WAY", Env: "BOBBIN_QUOTA_WARNING", Delivery: true,
+		Usage: "warn users near their limit by `WAY`: mail, a command, or none", Default: "none",
+		Text: "With mail a message in the user's INBOX says so. A command, with its whole name, gets the user, the rule's FOLDERS, how many messages and bytes are there, and the two soft limits, 0 for none.",
+	},
+	{
 		Name: "trusted", Value: "NETWORKS", Env: "BOBBIN_TRUSTED", Usage: "peers from `NETWORKS` may speak for others", Default: "clients of unix sockets",
 		Text: "Addresses and networks, such as \"127.0.0.1, 10.0.0.0/8\", whose mail systems may use XCLIENT and XFORWARD with 'bobbin serve': they say whose " +
 			"mail they hand in, and its queue id. Clients of a unix socket always may.",
@@ -149,6 +166,11 @@ func withSettings(c *cli.Command, n notes) {
 		return
 	}
 	c.Flags = append(c.Flags[:len(c.Flags):len(c.Flags)], configFlag())
+	if findFlag(c.Flags, "user") != nil && findFlag(c.Flags, "quota") == nil {
+		f := settingOf("quota").flag().(*cli.StringFlag)
+		f.Hidden = true
+		c.Flags = append(c.Flags, f)
+	}
 	if (n.MTA || findFlag(c.Flags, "user") != nil) && findFlag(c.Flags, "location") == nil {
 		c.Flags = append(c.Flags, locationFlag())
 	}
