@@ -126,7 +126,7 @@ func (t *taken) settle(ctx context.Context, err error) {
 	var failed error
 	switch {
 	case !there && !errors.Is(err, netfs.ErrUncertain):
-		failed = t.state.GiveBack(ctx, t.in) // else it counts for an hour
+		failed = t.state.GiveBack(ctx, t.in) // else it counts until it is late
 	case there && t.state.pending(t.box.Folder) >= pendingMax:
 		failed = t.state.CountFolder(ctx, t.box.Folder)
 	}

@@ -27,7 +27,7 @@ type FolderUsage struct {
 
 // takeStale is how long a message may be on its way into a folder, as clocks tell. What
 // has not come by then counts when the folder is counted next.
-const takeStale = time.Hour
+const takeStale = 36 * time.Hour
 
 // Usage lists what folders hold, in the order of their names. A folder that was
 // never counted is missing, or has its new messages alone.

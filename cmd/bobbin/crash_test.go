@@ -249,7 +249,7 @@ var crashTests = []crashTest{
 		},
 	},
 	{
-		// What was broken off may count for an hour; it is counted anew here.
+		// What was broken off may count for a day; it is counted anew here.
 		name: "deliver with a quota", setup: makeMail, words: []string{"deliver", "--quota", "testdata/quota", "alice"}, stdin: "Subject: x\n\n", again: []int{0},
 		verify: func(t *testing.T, h *netfs.Host, _ outcome) {
 			n := mailCount(t, h, "alice")
