@@ -258,7 +258,7 @@ func (o *osFS) ReadDir(ctx context.Context, name string) ([]string, error) {
 		if err != nil {
 			return err
 		}
-		names, err = f.Readdirnames(-1)
+		names, err = listNames(f)
 		return errors.Join(err, f.Close())
 	})
 	sortNames(names)

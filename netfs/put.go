@@ -280,10 +280,12 @@ func ReadFile(ctx context.Context, f FS, name string, limit int64) ([]byte, erro
 	if err != nil {
 		return nil, err
 	}
-	var b bytes.Buffer
-	if size, serr := r.Size(); serr == nil {
-		b.Grow(int(min(size, limit) + bytes.MinRead)) // the size is a hint (H31)
+	var room []byte
+	if size, serr := r.Size(); serr == nil && size > 0 {
+		room = make([]byte, 0, min(size, limit)+bytes.MinRead) // the size is a hint (H31)
+		Whole(room)
 	}
+	b := bytes.NewBuffer(room)
 	_, err = b.ReadFrom(io.LimitReader(r, limit+1))
 	err = errors.Join(err, r.Close())
 	if err == nil && int64(b.Len()) > limit {

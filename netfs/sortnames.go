@@ -1,14 +1,15 @@
 package netfs
 
 import (
-	"cmp"
 	"encoding/binary"
+	"math"
 	"slices"
 )
 
 // sortNames is slices.Sort for the names in a directory. Those in a large
 // mailbox begin alike and differ soon after, so the eight bytes there decide
-// nearly always, and are compared without going to the strings.
+// nearly always. By these they are sorted as numbers, byte by byte from the
+// last, which compares nothing.
 func sortNames(names []string) {
 	if len(names) < 1000 {
 		slices.Sort(names)
@@ -22,23 +23,79 @@ func sortNames(names []string) {
 		}
 		common = i
 	}
-	type keyed struct {
-		key  uint64
-		name string
-	}
-	list := make([]keyed, len(names))
+	list, room := make([]keyed, len(names)), make([]keyed, len(names))
+	Whole(list)
+	Whole(room)
+	var count [8][256]int // of each byte of the keys
 	for i, n := range names {
 		var b [8]byte
 		copy(b[:], n[common:])
-		list[i] = keyed{binary.BigEndian.Uint64(b[:]), n}
-	}
-	slices.SortFunc(list, func(a, b keyed) int {
-		if a.key != b.key {
-			return cmp.Compare(a.key, b.key)
+		list[i] = keyed{binary.BigEndian.Uint64(b[:]), uint32(i)}
+		for at := range count {
+			count[at][b[7-at]]++
 		}
-		return cmp.Compare(a.name, b.name)
-	})
-	for i := range list {
-		names[i] = list[i].name
+	}
+	for at := range count {
+		if scatter(room, list, at, &count[at]) {
+			list, room = room, list
+		}
+	}
+	permute(names, list)
+	for i := 0; i < len(list); {
+		end := i + 1
+		for end < len(list) && list[end].key == list[i].key {
+			end++
+		}
+		if end > i+1 {
+			slices.Sort(names[i:end])
+		}
+		i = end
+	}
+}
+
+// keyed stands for the name at a place of the list.
+type keyed struct {
+	key uint64
+	at  uint32
+}
+
+// scatter puts list into sorted by one byte of the keys, 0 for the last, in
+// the order of list where that is the same. It does nothing, and says so, if
+// the byte is the same in all.
+func scatter(sorted, list []keyed, at int, count *[256]int) bool {
+	var next [256]int
+	sum := 0
+	for b, n := range count {
+		if n == len(list) {
+			return false
+		}
+		next[b] = sum
+		sum += n
+	}
+	for _, k := range list {
+		b := byte(k.key >> (8 * at))
+		sorted[next[b]] = k
+		next[b]++
+	}
+	return true
+}
+
+// permute puts at each place the name that the list has for it.
+func permute(names []string, list []keyed) {
+	const done = math.MaxUint32
+	for start := range list {
+		if list[start].at == done {
+			continue
+		}
+		first, at := names[start], start
+		for {
+			from := int(list[at].at)
+			list[at].at = done
+			if from == start {
+				names[at] = first
+				break
+			}
+			names[at], at = names[from], from
+		}
 	}
 }
