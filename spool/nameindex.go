@@ -1,6 +1,10 @@
 package spool
 
-import "hash/maphash"
+import (
+	"hash/maphash"
+
+	"github.com/bobbinmail/bobbin/netfs"
+)
 
 // nameIndex finds messages by their files' base names. It holds UIDs and half
 // of each name's hash: the names are those of the messages, and are compared
@@ -38,13 +42,21 @@ func (x *nameIndex) slot(name string) (at int, hash uint32) {
 	return int(h>>32) & (len(x.table) - 1), uint32(h)
 }
 
-// add puts in a name that is not there.
-func (x *nameIndex) add(name string, uid uint32, nameOf func(uid uint32) string) {
+// add puts in a name, unless it is there.
+func (x *nameIndex) add(name string, uid uint32, nameOf func(uid uint32) string) bool {
 	x.reserve(1, nameOf)
+	at, hash := x.slot(name)
+	for ; x.table[at].uid != 0; at = (at + 1) & (len(x.table) - 1) {
+		if e := x.table[at]; e.hash == hash && e.uid != gonePlace && nameOf(e.uid) == name {
+			return false
+		}
+	}
+	x.table[at] = nameEntry{uid, hash}
 	x.used++
-	x.put(name, uid)
+	return true
 }
 
+// put puts in a name that is not there.
 func (x *nameIndex) put(name string, uid uint32) {
 	at, hash := x.slot(name)
 	for x.table[at].uid != 0 {
@@ -73,6 +85,7 @@ func (x *nameIndex) reserve(n int, nameOf func(uid uint32) string) {
 		size *= 2
 	}
 	x.table, x.used = make([]nameEntry, size), live
+	netfs.Whole(x.table)
 	for _, e := range old {
 		if e.uid != 0 && e.uid != gonePlace {
 			x.put(nameOf(e.uid), e.uid)

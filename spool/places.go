@@ -89,24 +89,50 @@ func (s *state) dropPlace(base string) {
 	}
 }
 
-// addPlace notes a place beside those that are known.
-func (s *state) addPlace(base string, p place) {
+// addPlace notes a place beside those that are known. It returns which of msgs
+// has the name, or -2 if none.
+func (s *state) addPlace(base string, p place) (i int) {
 	uid, live := s.byName.find(base, s.nameOf)
 	if !live {
-		s.odd[base] = append(s.odd[base], p)
-		return
+		s.addOdd(base, p)
+		return -2
 	}
-	_, i := s.find(uid)
+	_, i = s.find(uid)
 	at := s.shownAs(base, p)
 	switch {
 	case s.shown[i] == 0 && len(s.odd[base]) == 0 && at != 0:
 		s.shown[i] = at
 	case s.shown[i] != 0:
-		s.odd[base] = append(s.odd[base], s.placeOf(base, s.shown[i]), p)
+		s.addOdd(base, s.placeOf(base, s.shown[i]), p)
 		s.shown[i] = 0
 	default:
+		s.addOdd(base, p)
+	}
+	return i
+}
+
+// addOdd keeps copies: the names of a listing share large strings.
+func (s *state) addOdd(base string, places ...place) {
+	base = strings.Clone(base)
+	for _, p := range places {
+		p.file = strings.Clone(p.file)
 		s.odd[base] = append(s.odd[base], p)
 	}
+}
+
+// showNext is addPlace for a file in cur of the message msgs[i]. It does
+// nothing if it is none of that message's, or not its only one.
+func (s *state) showNext(i int, dir, file string) bool {
+	if dir != "cur" || i < 0 || i >= len(s.msgs) || s.shown[i] != 0 {
+		return false
+	}
+	base := s.msgs[i].Name
+	at := s.shownAs(base, place{dir: dir, file: file})
+	if at == 0 || len(s.odd[base]) > 0 {
+		return false
+	}
+	s.shown[i] = at
+	return true
 }
 
 // forgetPlaces forgets all files of a directory.

@@ -138,10 +138,15 @@ func (m *Mailbox) locate(lists ...listing) {
 		s.forgetPlaces(l.dir)
 	}
 	for _, l := range lists {
+		next := 0 // the message whose file is likely to be next: names and UIDs both follow time
 		for _, file := range l.names {
+			if s.showNext(next, l.dir, file) {
+				next++
+				continue
+			}
 			base, _, ok := splitName(file)
 			if ok && (l.dir != holdDir || m.onlyHeld(base)) {
-				s.addPlace(base, place{dir: l.dir, file: file})
+				next = s.addPlace(base, place{dir: l.dir, file: file}) + 1
 			}
 		}
 	}

@@ -136,7 +136,7 @@ type loader struct {
 	block    []Message // room for the messages to come
 	gone     UIDSet    // to be taken out at the end
 	ended    UIDSet
-	unnamed  []*Message
+	added    []Message // of this text
 	tombs    []tomb
 	tombUIDs map[uint32]bool // of the tombstones in the state
 	drops    []uint64
@@ -175,7 +175,10 @@ func (s *state) load(text []byte) error {
 		return fmt.Errorf("%w: snapshot head %.80q: %d messages are missing", commitlog.ErrCorrupt, head, len(l.block))
 	}
 	l.takeOut()
-	if err := l.name(string(names)); err != nil {
+	kept := make([]byte, len(names)) // without the rows
+	netfs.Whole(kept)
+	copy(kept, names)
+	if err := l.name(netfs.Text(kept)); err != nil {
 		return err
 	}
 	l.takeSegments()
@@ -240,9 +243,13 @@ func (l *loader) head(line []byte, size int) bool {
 		return false
 	}
 	l.uidValidity, l.uidNext, l.modSeq = validity, next, modSeq
-	l.block = make([]Message, n)
+	l.added = make([]Message, n)
+	netfs.Whole(l.added)
+	l.block = l.added
 	l.msgs, l.shown = slices.Grow(l.msgs, int(n)), slices.Grow(l.shown, int(n))
 	l.segmentOf = slices.Grow(l.segmentOf, int(n))
+	netfs.Whole(l.msgs)
+	netfs.Whole(l.segmentOf)
 	l.byName.reserve(int(n), l.nameOf)
 	l.marks = append(l.marks, mark{l.modSeq, l.uidNext})
 	return true
@@ -264,7 +271,6 @@ func (l *loader) message(f *fields) {
 	if m.UID >= l.uidNext {
 		f.bad = true
 	}
-	l.unnamed = append(l.unnamed, m)
 }
 
 func (l *loader) change(f *fields) {
@@ -329,7 +335,8 @@ func (l *loader) name(names string) error {
 		err := op.parseName(line)
 		return op.name, err == nil
 	}
-	for _, m := range l.unnamed {
+	for at := range l.added {
+		m := &l.added[at]
 		name, ok := next()
 		if !ok {
 			return bad(name)
@@ -339,10 +346,8 @@ func (l *loader) name(names string) error {
 		switch {
 		case old != nil && old.Name == name:
 			l.msgs[i] = m
-		case old != nil || len(l.msgs) > 0 && l.msgs[len(l.msgs)-1].UID > m.UID || l.tombUIDs[m.UID] || l.taken(name):
+		case old != nil || len(l.msgs) > 0 && l.msgs[len(l.msgs)-1].UID > m.UID || l.tombUIDs[m.UID] || l.wasTaken(name) || !l.insert(m):
 			return bad(name)
-		default:
-			l.insert(m)
 		}
 	}
 	for _, t := range l.tombs {

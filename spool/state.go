@@ -143,13 +143,25 @@ func (s *state) nameOf(uid uint32) string {
 	return msg.Name
 }
 
-// insert adds a message whose UID is higher than all others.
-func (s *state) insert(m *Message) {
+// insert adds a message whose UID is higher than all others, unless there is
+// one with its name.
+func (s *state) insert(m *Message) bool {
+	if !s.byName.add(m.Name, m.UID, s.nameOf) {
+		return false
+	}
 	s.msgs, s.shown, s.segmentOf = append(s.msgs, m), append(s.shown, 0), append(s.segmentOf, nil)
-	s.byName.add(m.Name, m.UID, s.nameOf)
 	if odd := s.odd[m.Name]; len(odd) == 1 {
 		s.setPlace(m.Name, odd[0])
 	}
+	return true
+}
+
+// wasTaken tells whether a name was given to a message that is gone, or
+// dropped.
+func (s *state) wasTaken(base string) bool {
+	_, dropped := s.dropped[base]
+	_, dead := s.tombs[base]
+	return dropped || dead
 }
 
 // knows tells whether a base name has, or had, a UID.
@@ -161,8 +173,7 @@ func (s *state) knows(base string) bool {
 // taken tells whether a name was given to a message before, or dropped: either
 // way no new message may have it.
 func (s *state) taken(base string) bool {
-	_, dropped := s.dropped[base]
-	return dropped || s.knows(base)
+	return s.wasTaken(base) || s.named(base) != nil
 }
 
 // in returns the messages of a set.
