@@ -44,6 +44,7 @@ type Mailbox struct {
 	watchNew netfs.Watch
 	watchCur netfs.Watch
 	nextCur  time.Duration            // Boot before which cur is not listed again
+	early    []listing                // new and cur, listed before the log was read to its end
 	absent   map[uint32]time.Duration // missing in one complete scan where it takes two; Boot of the first
 	twins    map[string]twins         // by base name, with several files in the last complete scan
 }
@@ -68,7 +69,7 @@ func (b *backlog) reset() { *b = backlog{flags: map[uint32]bool{}, expunge: map[
 // [commitlog.ErrWentBack] when the log lacks what an earlier process on this
 // host read, as far as the host remembers.
 func (b *Box) Open(ctx context.Context) (*Mailbox, error) {
-	m, err := b.open(ctx)
+	m, err := b.follow(ctx, (*Mailbox).lookEarly)
 	if err != nil {
 		return nil, err
 	}
@@ -112,8 +113,17 @@ func (b *Box) view() *Mailbox {
 
 // open follows the log without looking for new mail.
 func (b *Box) open(ctx context.Context) (*Mailbox, error) {
+	return b.follow(ctx, func(*Mailbox, context.Context) {})
+}
+
+// follow is open; meanwhile is done while the state is being loaded.
+func (b *Box) follow(ctx context.Context, meanwhile func(*Mailbox, context.Context)) (*Mailbox, error) {
 	m := b.view()
-	_, err := m.log.Refresh(ctx)
+	err := m.log.LoadBase(ctx)
+	if err == nil {
+		meanwhile(m, ctx)
+		_, err = m.log.Refresh(ctx)
+	}
 	if errors.Is(err, fs.ErrNotExist) && !errors.Is(err, commitlog.ErrCorrupt) {
 		if err = b.prepare(ctx, mailboxDirs()); err == nil {
 			_, err = m.log.Refresh(ctx)

@@ -120,8 +120,8 @@ var ofTheLog = []mutation{
 	},
 	{
 		rule: "a base is what its name says", file: "commitlog/base.go",
-		old: "idOf(b) != id {",
-		new: "idOf(b) == id+\".\" {",
+		old: "idOf(content) != id {",
+		new: "idOf(content) == id+\".\" {",
 		pkg: "commitlog", run: "TestDamagedBase",
 	},
 	{

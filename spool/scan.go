@@ -32,16 +32,24 @@ type listing struct {
 // scanLocked is scan, of new alone unless whole: where no other program
 // changes files, nothing in cur is news.
 func (m *Mailbox) scanLocked(ctx context.Context, whole bool) error {
-	if m.forgot() {
-		m.watchNew.Reset()
-		m.watchCur.Reset()
-		m.nextCur = 0
+	forgot, lists := m.forgot(), m.early
+	early := len(lists) > 0
+	m.early = nil
+	if forgot && !early {
+		m.lookAnew()
 	}
-	lists, err := m.look(ctx, &m.watchNew, "new", nil)
-	if err == nil && whole {
-		lists, err = m.lookCur(ctx, lists)
+	var err error
+	if !early {
+		lists, err = m.look(ctx, whole)
 	}
-	if err == nil && len(lists) > 0 {
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = m.box.prepare(ctx, maildirs); err == nil {
+			lists, err = m.look(ctx, whole)
+		}
+	}
+	if err == nil && early {
+		err = m.compareEarly(ctx, lists)
+	} else if err == nil && len(lists) > 0 {
 		err = m.compare(ctx, lists, whole)
 	} else if err == nil && whole && m.secondLookDue() {
 		err = m.expungeMissing(ctx)
@@ -53,6 +61,44 @@ func (m *Mailbox) scanLocked(ctx context.Context, whole bool) error {
 		// What was listed has not been dealt with.
 		m.watchNew.Reset()
 		m.watchCur.Reset()
+	}
+	return err
+}
+
+// lookAnew sees to it that the next look lists whatever it looks at.
+func (m *Mailbox) lookAnew() {
+	m.watchNew.Reset()
+	m.watchCur.Reset()
+	m.nextCur = 0
+}
+
+// lookEarly lists new and cur for the first scan, while the state is being
+// loaded. What fails here is left to that scan.
+func (m *Mailbox) lookEarly(ctx context.Context) {
+	if !m.box.spool.Marker.HasForeign() {
+		return // nothing in cur is news, and new is soon listed
+	}
+	lists, err := m.look(ctx, true)
+	if err != nil {
+		m.lookAnew()
+		return
+	}
+	m.early = lists
+}
+
+// compareEarly is compare for listings that are older than the state. They
+// find new mail, of which describe asks the share once more, but do not tell
+// what other programs did: a name from before an import looks like a change
+// back. Then the directories are listed anew.
+func (m *Mailbox) compareEarly(ctx context.Context, lists []listing) error {
+	m.locate(append(lists, listing{dir: holdDir})...)
+	if len(m.missing()) == 0 && len(m.foreignFlags()) == 0 {
+		return m.news(ctx, true)
+	}
+	m.lookAnew()
+	lists, err := m.look(ctx, true)
+	if err == nil {
+		err = m.compare(ctx, lists, true)
 	}
 	return err
 }
@@ -80,6 +126,11 @@ func (m *Mailbox) compare(ctx context.Context, lists []listing, whole bool) erro
 		}
 		m.locate(listing{holdDir, held})
 	}
+	return m.news(ctx, whole)
+}
+
+// news takes over what the places of files tell.
+func (m *Mailbox) news(ctx context.Context, whole bool) error {
 	found, err := m.unknown(ctx)
 	if err == nil {
 		err = m.takeOver(ctx, found)
@@ -101,22 +152,27 @@ func (m *Mailbox) lookCur(ctx context.Context, lists []listing) ([]listing, erro
 	if start < m.nextCur {
 		return lists, nil
 	}
-	lists, err := m.look(ctx, &m.watchCur, "cur", lists)
+	lists, err := m.lookInto(ctx, &m.watchCur, "cur", lists)
 	if end := m.box.spool.Host.Boot(); len(lists) > before && end-start > cheapList {
 		m.nextCur = end + min(time.Minute, 100*(end-start))
 	}
 	return lists, err
 }
 
-// look adds a listing of dir to lists if it may have changed.
-func (m *Mailbox) look(ctx context.Context, w *netfs.Watch, dir string, lists []listing) ([]listing, error) {
+// look lists new, and cur if whole, where they may have changed. It is in this
+// order that files move on.
+func (m *Mailbox) look(ctx context.Context, whole bool) ([]listing, error) {
+	lists, err := m.lookInto(ctx, &m.watchNew, "new", nil)
+	if err == nil && whole {
+		lists, err = m.lookCur(ctx, lists)
+	}
+	return lists, err
+}
+
+// lookInto adds a listing of dir to lists if it may have changed.
+func (m *Mailbox) lookInto(ctx context.Context, w *netfs.Watch, dir string, lists []listing) ([]listing, error) {
 	h, f := m.box.spool.Host, m.box.fs
 	changed, err := w.Changed(ctx, h, f, dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err = m.box.prepare(ctx, maildirs); err == nil {
-			changed, err = w.Changed(ctx, h, f, dir)
-		}
-	}
 	if err != nil || !changed {
 		return lists, err
 	}

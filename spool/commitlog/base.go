@@ -110,15 +110,23 @@ func (l *Log) readBase(ctx context.Context, g *generation) (*base, error) {
 
 // readFile reads a file below s/ and checks that it is what its name says.
 func (l *Log) readFile(ctx context.Context, name string) ([]byte, error) {
-	full := path.Join(l.Dir, "s", name)
-	b, err := netfs.ReadFile(ctx, l.FS, full, baseMax)
-	if err != nil {
-		return nil, err
+	b, err := l.readBytes(ctx, name)
+	if err == nil {
+		err = l.isNamed(name, b)
 	}
-	if _, id, _ := strings.Cut(name, "."); idOf(b) != id {
-		return nil, fmt.Errorf("%s: %w: its %d bytes are not those that were written", full, ErrCorrupt, len(b))
+	return b, err
+}
+
+func (l *Log) readBytes(ctx context.Context, name string) ([]byte, error) {
+	return netfs.ReadFile(ctx, l.FS, path.Join(l.Dir, "s", name), baseMax)
+}
+
+// isNamed checks that a file's content is what its name says.
+func (l *Log) isNamed(name string, content []byte) error {
+	if _, id, _ := strings.Cut(name, "."); idOf(content) != id {
+		return fmt.Errorf("%s: %w: its %d bytes are not those that were written", path.Join(l.Dir, "s", name), ErrCorrupt, len(content))
 	}
-	return b, nil
+	return nil
 }
 
 // parseBase is the inverse of encode: what encode does not write is an error.
@@ -198,12 +206,20 @@ func (b *base) parseTokens(f []string, end uint64) (err error) {
 
 // readPart returns the text of a part.
 func (l *Log) readPart(ctx context.Context, p part) ([]byte, error) {
-	b, err := l.readFile(ctx, p.file)
+	b, err := l.readBytes(ctx, p.file)
 	if err != nil {
 		return nil, err
 	}
-	text, err := p.text(b)
-	if err != nil || int64(len(b)) != p.size {
+	return l.partOf(p, b)
+}
+
+// partOf returns the text of a part whose file has this content.
+func (l *Log) partOf(p part, content []byte) ([]byte, error) {
+	if err := l.isNamed(p.file, content); err != nil {
+		return nil, err
+	}
+	text, err := p.text(content)
+	if err != nil || int64(len(content)) != p.size {
 		return nil, fmt.Errorf("%w: it is not the part that the base names", ErrCorrupt)
 	}
 	return text, nil

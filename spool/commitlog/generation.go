@@ -195,7 +195,29 @@ func (l *Log) stands(ctx context.Context, w witnessed) (bool, error) {
 // faster than they can be read.
 const loadTries = 10
 
-// load forgets what was read and starts from the newest base.
+// LoadBase reads the newest base, and the machine begins to take it in, in another
+// goroutine, while the caller asks the share for something else: it must not
+// use the machine's state before it has called Refresh. It does nothing for a
+// view that has begun.
+func (l *Log) LoadBase(ctx context.Context) error {
+	unlock, err := l.sem.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if l.gen != nil || l.dead != nil || l.doubt != nil {
+		return nil
+	}
+	if err := l.load(ctx); err != nil {
+		return err
+	}
+	l.begun = true
+	l.loadAside()
+	return nil
+}
+
+// load forgets what was read and starts from the newest base, which
+// the machine takes in when loaded is called.
 func (l *Log) load(ctx context.Context) (err error) {
 	for try := range loadTries {
 		if try > 0 {
@@ -212,7 +234,7 @@ func (l *Log) load(ctx context.Context) (err error) {
 		if len(gens) == 0 {
 			return &fs.PathError{Op: "read", Path: path.Join(l.Dir, firstDir), Err: fs.ErrNotExist}
 		}
-		if err = l.start(ctx, gens[len(gens)-1]); !errors.Is(err, fs.ErrNotExist) {
+		if err = l.readStart(ctx, gens[len(gens)-1]); !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
@@ -221,11 +243,20 @@ func (l *Log) load(ctx context.Context) (err error) {
 
 // start begins a view where a generation begins.
 func (l *Log) start(ctx context.Context, g *generation) error {
-	l.gen, l.at, l.recent, l.whole = nil, position{}, nil, false
+	if err := l.readStart(ctx, g); err != nil {
+		return err
+	}
+	return l.loaded()
+}
+
+// readStart is start, but for what needs nothing more of the share: that the
+// machine takes in the state is left to loaded.
+func (l *Log) readStart(ctx context.Context, g *generation) error {
+	l.gen, l.at, l.recent, l.whole, l.loading = nil, position{}, nil, false, nil
 	l.watch.Reset()
 	b, err := l.readBase(ctx, g)
 	if err == nil {
-		err = l.loadState(ctx, b)
+		l.loading, err = l.readState(ctx, b)
 	}
 	if err != nil {
 		return fmt.Errorf("base of %s: %w", g.dir(), err)
@@ -242,27 +273,57 @@ func (l *Log) start(ctx context.Context, g *generation) error {
 	return nil
 }
 
-// loadState gives the machine the state that b describes.
-func (l *Log) loadState(ctx context.Context, b *base) error {
+// loaded makes sure that the machine has the state where the view begins.
+func (l *Log) loaded() error {
+	if l.loading == nil {
+		return nil
+	}
+	err := l.loading()
+	if l.loading = nil; err != nil {
+		err = fmt.Errorf("base of %s: %w", l.gen.dir(), err)
+		l.gen, l.at = nil, position{}
+	}
+	return err
+}
+
+// loadAside has the machine take in the state in another goroutine.
+func (l *Log) loadAside() {
+	if load := l.loading; load != nil {
+		done := make(chan error, 1)
+		go func() { done <- load() }()
+		l.loading = func() error { return <-done }
+	}
+}
+
+// readState reads the state that b describes; load gives it to the machine.
+func (l *Log) readState(ctx context.Context, b *base) (load func() error, err error) {
 	if l.Load == nil {
-		return nil
+		return nil, nil
 	}
-	if err := l.Load(nil); err != nil {
-		return err
-	}
-	for _, p := range b.parts {
-		text, err := l.readPart(ctx, p)
-		if err == nil {
-			err = l.Load(text)
-		}
-		if err != nil {
-			return fmt.Errorf("part %s: %w", p.name(), err)
+	text, files := b.text, make([][]byte, len(b.parts))
+	for i, p := range b.parts {
+		if files[i], err = l.readBytes(ctx, p.file); err != nil {
+			return nil, fmt.Errorf("part %s: %w", p.name(), err)
 		}
 	}
-	if len(b.text) == 0 {
-		return nil
-	}
-	return l.Load(b.text)
+	return func() error {
+		if err := l.Load(nil); err != nil {
+			return err
+		}
+		for i, p := range b.parts {
+			part, err := l.partOf(p, files[i])
+			if err == nil {
+				err = l.Load(part)
+			}
+			if files[i] = nil; err != nil {
+				return fmt.Errorf("part %s: %w", p.name(), err)
+			}
+		}
+		if len(text) == 0 {
+			return nil
+		}
+		return l.Load(text)
+	}, nil
 }
 
 // newest returns the newest record whose token a base has, but for rotations,

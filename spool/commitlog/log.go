@@ -83,7 +83,9 @@ type Log struct {
 	sem *locking.Sem // held while records are read or written
 
 	// guarded by sem
-	gen     *generation // nil before anything was read
+	gen     *generation  // nil before anything was read
+	loading func() error // what the machine has not taken in yet; nil if it has all
+	begun   bool         // by LoadBase, and not read on since
 	at      position
 	recent  []string // lines of the generation's newest records, newest first, for the tail
 	watch   netfs.Watch
@@ -153,7 +155,8 @@ func (l *Log) refresh(ctx context.Context) (bool, error) {
 	if l.doubt != nil {
 		return l.refreshAnew(ctx)
 	}
-	before, fresh := l.at.seq, l.gen == nil
+	before, fresh := l.at.seq, l.gen == nil || l.begun
+	l.begun = false
 	err := l.follow(ctx)
 	for try := 0; fresh && try < loadTries && errors.Is(err, endedError{}); try++ {
 		// The listing may be older than the repair.
@@ -176,6 +179,9 @@ func (l *Log) follow(ctx context.Context) error {
 		if err := l.load(ctx); err != nil {
 			return err
 		}
+	}
+	if err := l.loaded(); err != nil {
+		return err
 	}
 	for {
 		changed, err := l.watch.Changed(ctx, l.Host, l.FS, l.genDir(l.gen))

@@ -295,7 +295,11 @@ func (v *verifier) sameState(ctx context.Context, b *base) error {
 		return nil
 	}
 	byRecords, _ := v.Snapshot(0)
-	if err := v.loadState(ctx, b); err != nil {
+	load, err := v.readState(ctx, b)
+	if err == nil {
+		err = load()
+	}
+	if err != nil {
 		return err
 	}
 	if byBase, _ := v.Snapshot(0); !bytes.Equal(byBase, byRecords) {
