@@ -202,7 +202,7 @@ func (m *Mailbox) duplicate(ctx context.Context, msg *Message, target *Mailbox) 
 	if err != nil {
 		return "", errors.Join(target.box.wrap(err), f.Close())
 	}
-	n, err := io.CopyBuffer(in, f, make([]byte, copySize))
+	n, err := io.CopyBuffer(in, f, make([]byte, min(msg.Size, copySize-1)+1))
 	if err = errors.Join(err, f.Close()); err == nil && n != msg.Size {
 		err = fmt.Errorf("%s: %w: %d bytes of %d", name, commitlog.ErrCorrupt, n, msg.Size)
 	}
