@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"testing"
 	"time"
@@ -96,6 +97,8 @@ func (p Plan) Test(t *testing.T) {
 	if alone {
 		target = 1
 	}
+	// A run keeps little, and throws much away.
+	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	total, start, spent := 0, time.Now(), processorTime(t)
 	for seed := max(first, 1); total < target; seed++ {
 		c := p.Case(seed)
