@@ -2,12 +2,15 @@ package spool_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -99,6 +102,64 @@ func follow(ctx context.Context, t *testing.T, h *netfs.Host, ended *bool, messa
 		err = m.Refresh(ctx)
 	}
 	if err != nil {
+		t.Error(err)
+	}
+}
+
+// unseenFS is a share whose files in new cannot be looked at for a while.
+type unseenFS struct {
+	netfs.FS
+	fails *bool
+}
+
+func (f unseenFS) Sub(ctx context.Context, name string) (netfs.FS, error) {
+	sub, err := f.FS.Sub(ctx, name)
+	return unseenFS{sub, f.fails}, err
+}
+
+func (f unseenFS) Stat(ctx context.Context, name string) (netfs.Info, error) {
+	if *f.fails && path.Dir(name) == "new" {
+		return netfs.Info{}, syscall.ETIMEDOUT
+	}
+	return f.FS.Stat(ctx, name)
+}
+
+// A scan that ends with an error has not taken over what it saw. The name that
+// another program gave a file stays until one has.
+func TestProjectLeavesWhatIsNotTakenOver(t *testing.T) {
+	s, dir := newSpool(t, spool.InitOptions{})
+	calm(s.Host)
+	fails := false
+	s.Host.Share = unseenFS{s.Host.Share, &fails}
+	b := inbox(t, s)
+	mustPut(t, b, "Subject: x\n\n")
+	m := open(t, b)
+	change := func(c spool.FlagChange) {
+		t.Helper()
+		if _, err := m.SetFlags(t.Context(), spool.SetOf(1), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	change(spool.FlagChange{Add: spool.Seen})
+	if err := m.Project(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(dir, "users/alice/cur", m.Messages()[0].Name)
+	if err := os.Rename(name+":2,S", name+":2,FS"); err != nil {
+		t.Fatal(err)
+	}
+	mustPut(t, b, "Subject: y\n\n")
+	change(spool.FlagChange{Add: spool.Draft})
+	fails = true
+	if err := m.Refresh(t.Context()); !errors.Is(err, syscall.ETIMEDOUT) {
+		t.Errorf("refresh: %v", err)
+	}
+	_ = m.Project(t.Context())
+	fails = false
+	if err := errors.Join(m.Refresh(t.Context()), m.Project(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(name + ":2,DFS"); err != nil {
 		t.Error(err)
 	}
 }

@@ -192,12 +192,17 @@ func sorted[K uint32 | string](set map[K]bool) []K {
 }
 
 func (m *Mailbox) projectFlags(ctx context.Context, uid uint32, insist bool) error {
-	return m.moveFile(ctx, insist, func(s *state) (base string, target func(letters string) string) {
+	foreign := m.box.spool.Marker.HasForeign()
+	return m.moveFile(ctx, insist, func(s *state) (base string, target func(place) string) {
 		msg, _ := s.find(uid)
 		if msg == nil {
 			return "", nil
 		}
-		return msg.Name, func(letters string) string {
+		return msg.Name, func(p place) string {
+			if foreign && p.tells() && msg.foreign(p.flags()) {
+				return p.name() // for a scan: the change would be lost
+			}
+			_, letters, _ := splitName(p.file)
 			_, foreign := flagsOf(letters)
 			return m.curName(msg.Name, merge(msg.Flags.Letters(), foreign))
 		}
@@ -227,18 +232,18 @@ func (m *Mailbox) projectExpunge(ctx context.Context, name string, insist bool) 
 		m.state.setPlace(name, several[0])
 		m.mu.Unlock()
 	}
-	return m.moveFile(ctx, insist, func(s *state) (string, func(string) string) {
+	return m.moveFile(ctx, insist, func(s *state) (string, func(place) string) {
 		if _, dead := s.tombs[name]; !dead {
 			return "", nil
 		}
-		return name, func(string) string { return goneDir + "/" + name }
+		return name, func(place) string { return goneDir + "/" + name }
 	})
 }
 
 // moveFile renames the file of one message to the name that plan gives it.
 // Files change places while we look, so it looks again a few times; a file
 // that is nowhere has been moved by somebody who follows the same log.
-func (m *Mailbox) moveFile(ctx context.Context, insist bool, plan func(*state) (string, func(string) string)) error {
+func (m *Mailbox) moveFile(ctx context.Context, insist bool, plan func(*state) (string, func(place) string)) error {
 	for range 3 {
 		m.mu.RLock()
 		base, target := plan(m.state)
@@ -248,8 +253,7 @@ func (m *Mailbox) moveFile(ctx context.Context, insist bool, plan func(*state) (
 			return nil
 		}
 		if ok {
-			_, letters, _ := splitName(p.file)
-			from, to := p.dir+"/"+p.file, target(letters)
+			from, to := p.name(), target(p)
 			if from == to {
 				return nil
 			}
