@@ -186,4 +186,10 @@ var ofMessages = []mutation{
 		new: "			if foreign && false {",
 		pkg: ".", run: "TestProjectLeaves",
 	},
+	{
+		rule: "a listing older than the state tells nothing of flags", file: "scan.go",
+		old: "	if len(m.missing()) == 0 && len(m.foreignFlags()) == 0 {",
+		new: "	if true {",
+		pkg: ".", run: "TestEarlyListing",
+	},
 }
