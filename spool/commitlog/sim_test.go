@@ -140,7 +140,7 @@ func (o *told) judge(h *netfs.Host, err error) {
 // and are cleared away at once, with pauses that are longer than many of them,
 // on shares of every kind.
 func TestGenerations(t *testing.T) {
-	simfs.Plan{Ops: 150_000, Full: 2_000_000, Run: runGenerations, Case: func(seed uint64) simfs.Case {
+	simfs.Plan{Ops: 400_000, Full: 2_000_000, Run: runGenerations, Case: func(seed uint64) simfs.Case {
 		c := simfs.Case{
 			Seed: seed, Share: simfs.ShareFor(seed), Hosts: 4 + int(seed%3)*2, Steps: 40, Rounds: 1,
 			Faults: simfs.Faults{Pause: 0.03 + 0.05*float64(seed%3), PauseMax: time.Second},
