@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
 )
@@ -128,7 +129,12 @@ func (x *session) rcptTo(ctx context.Context, args string) *Reply {
 	}
 	to, err := x.server.backend.Recipient(ctx, address)
 	if err != nil {
-		return asReply(err)
+		r, level := asReply(err), slog.LevelInfo
+		if r.Code < 500 {
+			level = slog.LevelError
+		}
+		x.server.Log.Log(ctx, level, "recipient refused", "address", address, "sender", x.mail.message.Sender, "client", x.client, "queue", x.mail.message.ID, "reply", r.Error(), "error", r.Cause)
+		return r
 	}
 	x.mail.recipients = append(x.mail.recipients, to)
 	return replyf(250, "2.1.5", "OK")
