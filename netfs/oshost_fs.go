@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -181,11 +182,37 @@ func openat(dir int, leaf string, flags int, perm fs.FileMode) (int, error) {
 	}
 }
 
+// leaseTime is how long Open waits for this client's own cache: it closes what
+// was closed after a second (mount option closetimeo).
+const leaseTime = 3 * time.Second
+
+// openLeased is openat for reading, which the server has refused with EINVAL.
+//
+// Problem: where another host renamed a directory above a file that this SMB
+// client has open, or has just closed, Samba refuses the file by its new name:
+// the lease was taken under the old one. What we do: wait until the client
+// gave it back.
+func openLeased(ctx context.Context, dir int, leaf string, flags int) (int, error) {
+	for waited := time.Duration(0); waited < leaseTime; waited += leaseTime / 30 {
+		if err := sleep(ctx, leaseTime/30); err != nil {
+			return -1, err
+		}
+		if fd, err := openat(dir, leaf, flags, 0); err != unix.EINVAL {
+			return fd, err
+		}
+	}
+	return -1, fmt.Errorf("in use here under another name: %w", unix.EAGAIN)
+}
+
 func (o *osFS) open(ctx context.Context, op, name string, flags int, perm fs.FileMode) (File, error) {
 	var f *os.File
 	err := o.at(ctx, name, func(dir int, leaf string) error {
 		// O_NONBLOCK: a FIFO that somebody planted must not hang us.
-		fd, err := openat(dir, leaf, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, perm)
+		all := flags | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
+		fd, err := openat(dir, leaf, all, perm)
+		if err == unix.EINVAL && flags&unix.O_CREAT == 0 {
+			fd, err = openLeased(ctx, dir, leaf, all)
+		}
 		switch err {
 		case nil:
 		case unix.ELOOP, unix.EMLINK, unix.ENXIO, unix.EISDIR:
