@@ -82,3 +82,53 @@ func TestEarlyListing(t *testing.T) {
 	}
 	checkClean(t, b)
 }
+
+// overtaken runs first before new is listed.
+type overtaken struct {
+	netfs.FS
+	first *func()
+}
+
+func (o overtaken) Sub(ctx context.Context, name string) (netfs.FS, error) {
+	sub, err := o.FS.Sub(ctx, name)
+	return overtaken{sub, o.first}, err
+}
+
+func (o overtaken) ReadDir(ctx context.Context, name string) ([]string, error) {
+	if first := *o.first; name == "new" && first != nil {
+		*o.first = nil
+		first()
+	}
+	return o.FS.ReadDir(ctx, name)
+}
+
+// A message that was delivered before Refresh is shown, although another host
+// gave it its UID after the log was read, and moved it to cur, which is not
+// looked at, before new was listed.
+func TestNewMailOfAnotherHost(t *testing.T) {
+	s, _ := newSpool(t, spool.InitOptions{ForeignOff: true})
+	calm(s.Host)
+	b := inbox(t, s)
+	open(t, b)
+	var first func()
+	h := *s.Host
+	h.Share = overtaken{h.Share, &first}
+	late, err := spoolBox(t.Context(), &h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := open(t, late)
+	mustPut(t, b, "Subject: x\n\n")
+	first = func() {
+		other := open(t, b)
+		if _, err := other.SetFlags(t.Context(), spool.SetOf(1), spool.FlagChange{Add: spool.Seen}); err != nil {
+			t.Error(err)
+		}
+		if err := other.Project(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := m.Refresh(t.Context()); err != nil || len(m.Messages()) != 1 || first != nil {
+		t.Errorf("%d messages, %v; want 1", len(m.Messages()), err)
+	}
+}

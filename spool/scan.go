@@ -57,6 +57,10 @@ func (m *Mailbox) scanLocked(ctx context.Context, whole bool) error {
 	if err == nil && (len(lists) > 0 && m.placesTwice() != nil || len(m.twins) > 0) {
 		err = m.seeTwins(ctx)
 	}
+	if err == nil && m.newAlone {
+		// What another host took from new before it was listed has a UID by now.
+		_, err = m.log.Refresh(ctx)
+	}
 	if err != nil {
 		// What was listed has not been dealt with.
 		m.watchNew.Reset()
@@ -152,6 +156,7 @@ func (m *Mailbox) lookCur(ctx context.Context, lists []listing) ([]listing, erro
 	if start < m.nextCur {
 		return lists, nil
 	}
+	m.newAlone = false
 	lists, err := m.lookInto(ctx, &m.watchCur, "cur", lists)
 	if end := m.box.spool.Host.Boot(); len(lists) > before && end-start > cheapList {
 		m.nextCur = end + min(time.Minute, 100*(end-start))
@@ -163,6 +168,7 @@ func (m *Mailbox) lookCur(ctx context.Context, lists []listing) ([]listing, erro
 // order that files move on.
 func (m *Mailbox) look(ctx context.Context, whole bool) ([]listing, error) {
 	lists, err := m.lookInto(ctx, &m.watchNew, "new", nil)
+	m.newAlone = len(lists) > 0
 	if err == nil && whole {
 		lists, err = m.lookCur(ctx, lists)
 	}
