@@ -53,3 +53,20 @@ func FuzzSession(f *testing.F) {
 		r.works()
 	})
 }
+
+// Exim's lmtp transport gives up when an answer has more than 255 bytes.
+func TestShortAnswer(t *testing.T) {
+	r := start(t, &notes{}, lmtp.Options{MaxSize: 1 << 40, TLS: certified(t)}, server.Limits{})
+	c := r.dial()
+	c.send("LHLO a\r\nQUIT\r\n")
+	said, err := io.ReadAll(c.r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, answer, _ := strings.Cut(string(said), "\r\n")
+	answer, _, _ = strings.Cut(answer, "221 ")
+	const room = 28 // for a longer name of the host
+	if !strings.Contains(answer, "XCLIENT") || len(answer) > 255-room {
+		t.Errorf("%d bytes: %q", len(answer), answer)
+	}
+}

@@ -125,7 +125,7 @@ func (x *session) lhlo(_ context.Context, args string) *Reply {
 		lines = append(lines, "STARTTLS")
 	}
 	if x.trusted {
-		lines = append(lines, "XFORWARD "+strings.Join(forwardable, " "), "XCLIENT "+strings.Join(clientable, " "))
+		lines = append(lines, offered...)
 	}
 	for _, line := range lines {
 		_, _ = x.conn.Writer.WriteString("250-" + line + "\r\n")

@@ -12,6 +12,10 @@ var (
 	clientable  = []string{"NAME", "ADDR", "PORT", "PROTO", "HELO", "LOGIN", "DESTADDR", "DESTPORT"}
 )
 
+// offered are the attributes that do something. Exim takes an answer to LHLO of no
+// more than 255 bytes, all lines together.
+var offered = []string{"XFORWARD IDENT", "XCLIENT NAME ADDR"}
+
 // attributes reads NAME=VALUE…; a value that is not known is "".
 func attributes(args string, known []string) (map[string]string, *Reply) {
 	list := map[string]string{}
