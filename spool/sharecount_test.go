@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/bobbinmail/bobbin/netfs"
 	"github.com/bobbinmail/bobbin/spool"
@@ -100,26 +101,35 @@ type counter struct {
 	h     *netfs.Host
 }
 
-// measure calls fn some times and compares the middle one of what the kernel
-// sent with what netfs counted and with the limit. Others are disturbed by
-// caches that run out meanwhile. It prints what docs/shares.md is made of.
-func (c counter) measure(t *testing.T, name string, limit, times int, fn func(i int) error) {
+// cost is what one call sent, and what netfs counted of it.
+type cost struct {
+	sent    kernelCounts
+	counted netfs.Counts
+}
+
+// sent calls fn some times and returns what the middle one of the calls cost.
+// Others are disturbed by caches that run out meanwhile. It prints what
+// docs/shares.md is made of.
+func (c counter) sent(t *testing.T, name string, times int, fn func(i int) error) cost {
 	t.Helper()
-	type one struct {
-		sent    kernelCounts
-		counted netfs.Counts
-	}
-	var all []one
+	var all []cost
 	for i := range times {
-		before, counted := readKernel(t, c.mount), c.h.Ops.Read()
+		before, ops := readKernel(t, c.mount), c.h.Ops.Read()
 		if err := fn(i); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		all = append(all, one{readKernel(t, c.mount).since(before), c.h.Ops.Read().Sub(counted)})
+		all = append(all, cost{readKernel(t, c.mount).since(before), c.h.Ops.Read().Sub(ops)})
 	}
-	slices.SortStableFunc(all, func(a, b one) int { return a.sent.total() - b.sent.total() })
+	slices.SortStableFunc(all, func(a, b cost) int { return a.sent.total() - b.sent.total() })
 	m := all[len(all)/2]
 	fmt.Printf("count: %s: %d (%s); counted %d (%s)\n", name, m.sent.total(), m.sent, m.counted.Total(), m.counted)
+	return m
+}
+
+// measure compares what sent finds with what netfs counted and with the limit.
+func (c counter) measure(t *testing.T, name string, limit, times int, fn func(i int) error) {
+	t.Helper()
+	m := c.sent(t, name, times, fn)
 	switch c.h.Profile.Kind {
 	case "nfs3":
 		limit++
@@ -162,8 +172,8 @@ func TestShareCounts(t *testing.T) {
 	})
 	text := bytes.Repeat([]byte("x"), 100)
 	for i := range messages {
-		name := fmt.Sprintf("%d.count%d.bench,S=100,W=100", 1_700_000_000+i, i)
-		if err := os.WriteFile(filepath.Join(server, base, "users/alice/new", name), text, 0o600); err != nil {
+		name := fmt.Sprintf("%d.count%d.bench,S=100,W=100%s2,S", 1_700_000_000+i, i, s.Marker.Separator)
+		if err := os.WriteFile(filepath.Join(server, base, "users/alice/cur", name), text, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -193,6 +203,42 @@ func TestShareCounts(t *testing.T) {
 	cold := openHost(t, filepath.Join(mounts[1], base))
 	c = counter{mounts[1], cold}
 	c.measure(t, "the same by a host that knows nothing", 60, 1, func(int) error { return openAll(t, cold, messages) })
+
+	c = counter{mounts[0], s.Host}
+	m = open(t, b)
+	if err := errors.Join(rest(), rest()); err != nil {
+		t.Fatal(err)
+	}
+	c.relists(t, m, filepath.Join(server, base, "users/alice/cur"))
+	m.Close(t.Context())
+}
+
+// relists counts how often cur is listed while it changes without pause:
+// spool-format.md allows a hundredth of the time, or once a minute.
+func (c counter) relists(t *testing.T, m *spool.Mailbox, cur string) {
+	t.Helper()
+	quickest := time.Hour
+	start, polls, listings := time.Now(), 0, 0
+	for ; time.Since(start) < 15*time.Second; polls++ {
+		name := filepath.Join(cur, fmt.Sprintf("%d.again%d.bench,S=0,W=0", 1_800_000_000+polls, polls))
+		if err := errors.Join(os.WriteFile(name, nil, 0o600), c.h.Sleep(t.Context(), c.h.Grain())); err != nil {
+			t.Fatal(err)
+		}
+		before, begun := c.h.Ops.Read(), time.Now()
+		if err := m.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(begun); c.h.Ops.Read().Sub(before)[netfs.OpReaddir] > 4 && took > 20*time.Millisecond {
+			listings++
+			quickest = min(quickest, took)
+		}
+	}
+	// At least half of such a poll is the listing.
+	allowed := 2 + int(time.Since(start)/min(time.Minute, 50*quickest))
+	fmt.Printf("count: listings of a cur of 10,000 in %d changes: %d\n", polls, listings)
+	if polls < 2*allowed || listings > allowed {
+		t.Errorf("%d listings in %d polls, want at most %d: the quickest took %v", listings, polls, allowed, quickest)
+	}
 }
 
 // openAll opens alice's mailbox in a spool that was not open.

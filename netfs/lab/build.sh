@@ -6,6 +6,8 @@ set -euo pipefail
 cd "$1"
 
 packages=nfs-kernel-server,nfs-common,rpcbind,samba,samba-common-bin,cifs-utils,iproute2,kmod,mount,procps,util-linux,busybox-static,e2fsprogs,dosfstools,psmisc,iputils-ping,netbase
+# Delivery agents to compare with.
+packages+=,procmail,maildrop,dovecot-core
 # Extra packages for other file systems: see docs/lab.md.
 packages+=${LAB_PACKAGES:+,$LAB_PACKAGES}
 

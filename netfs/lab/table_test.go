@@ -22,7 +22,7 @@ var (
 )
 
 // columns are the counts that docs/shares.md shows, in this order.
-var columns = []string{"delivery", "idle poll", "flags of 1,000 messages", "open of 10,000 messages", "the same by a host that knows nothing"}
+var columns = []string{"delivery", "idle poll", "flags of 1,000 messages", "open of 10,000 messages", "the same by a host that knows nothing", "delivery by procmail", "delivery by maildrop", "delivery by dovecot-lda"}
 
 // row is the measured part of a share's row: slots, separator, counts.
 func row(fs string, said map[string]string) string {
@@ -31,7 +31,7 @@ func row(fs string, said map[string]string) string {
 		way = []string{"", "?", "?"}
 	}
 	counts := map[string]string{}
-	for _, m := range countLine.FindAllStringSubmatch(said["counts"], -1) {
+	for _, m := range countLine.FindAllStringSubmatch(said["counts"]+said["counts of other programs"], -1) {
 		counts[m[1]] = m[2]
 	}
 	cells := []string{"", fs, way[1], "`" + way[2] + "`"}
@@ -78,10 +78,11 @@ func updateTable(t *testing.T, fs string, said map[string]string) {
 
 func TestRow(t *testing.T) {
 	said := map[string]string{
-		"init":   `/mnt/A/spool is a spool now: file system nfs4, slots by symlink, flags after ":".`,
-		"counts": "=== RUN\ncount: delivery: 4 (CLOSE 1); counted 4 (open 1)\ncount: idle poll: 2 (GETATTR 2); counted 2 (getattr 2)\n",
+		"init":                     `/mnt/A/spool is a spool now: file system nfs4, slots by symlink, flags after ":".`,
+		"counts":                   "=== RUN\ncount: delivery: 4 (CLOSE 1); counted 4 (open 1)\ncount: idle poll: 2 (GETATTR 2); counted 2 (getattr 2)\n",
+		"counts of other programs": "count: delivery by procmail: 11 (LOOKUP 2); counted 0 ()\n",
 	}
-	want := "| nfs4 | symlink | `:` | 4 | 2 | – | – | – |"
+	want := "| nfs4 | symlink | `:` | 4 | 2 | – | – | – | 11 | – | – |"
 	got := row("nfs4", said)
 	if got != want {
 		t.Errorf("%q, want %q", got, want)
