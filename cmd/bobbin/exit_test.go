@@ -57,7 +57,7 @@ func TestExitCodes(t *testing.T) {
 // TestMailSystemsKeepMessages: for these reasons alone may a mail system
 // return a message to its sender.
 func TestMailSystemsKeepMessages(t *testing.T) {
-	permanent := []error{spool.ErrNoUser, spool.ErrBadName, delivery.ErrLoop, delivery.ErrRefused}
+	permanent := []error{spool.ErrNoUser, spool.ErrBadName, delivery.ErrLoop, delivery.ErrRefused, delivery.ErrQuotaRefused}
 	for _, row := range exitTable {
 		if row.mta != exitTempFail && !slices.Contains(permanent, row.err) {
 			t.Errorf("%v is permanent for a mail system: %d", row.err, row.mta)
