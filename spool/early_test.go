@@ -3,6 +3,7 @@ package spool_test
 import (
 	"context"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -83,52 +84,65 @@ func TestEarlyListing(t *testing.T) {
 	checkClean(t, b)
 }
 
-// overtaken runs first before new is listed.
+// overtaken runs first before new is listed, or, if stat is set, before a file
+// in it is looked at.
 type overtaken struct {
 	netfs.FS
+	stat  bool
 	first *func()
 }
 
 func (o overtaken) Sub(ctx context.Context, name string) (netfs.FS, error) {
 	sub, err := o.FS.Sub(ctx, name)
-	return overtaken{sub, o.first}, err
+	return overtaken{sub, o.stat, o.first}, err
 }
 
-func (o overtaken) ReadDir(ctx context.Context, name string) ([]string, error) {
-	if first := *o.first; name == "new" && first != nil {
+func (o overtaken) run(now bool) {
+	if first := *o.first; now && first != nil {
 		*o.first = nil
 		first()
 	}
+}
+
+func (o overtaken) ReadDir(ctx context.Context, name string) ([]string, error) {
+	o.run(!o.stat && name == "new")
 	return o.FS.ReadDir(ctx, name)
 }
 
+func (o overtaken) Stat(ctx context.Context, name string) (netfs.Info, error) {
+	o.run(o.stat && path.Dir(name) == "new")
+	return o.FS.Stat(ctx, name)
+}
+
 // A message that was delivered before Refresh is shown, although another host
-// gave it its UID after the log was read, and moved it to cur, which is not
-// looked at, before new was listed.
+// gave it its UID after the log was read, and moved it to cur: before new was
+// listed, where cur is not looked at, or before the file was.
 func TestNewMailOfAnotherHost(t *testing.T) {
-	s, _ := newSpool(t, spool.InitOptions{ForeignOff: true})
-	calm(s.Host)
-	b := inbox(t, s)
-	open(t, b)
-	var first func()
-	h := *s.Host
-	h.Share = overtaken{h.Share, &first}
-	late, err := spoolBox(t.Context(), &h)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := open(t, late)
-	mustPut(t, b, "Subject: x\n\n")
-	first = func() {
-		other := open(t, b)
-		if _, err := other.SetFlags(t.Context(), spool.SetOf(1), spool.FlagChange{Add: spool.Seen}); err != nil {
-			t.Error(err)
+	for _, stat := range []bool{false, true} {
+		s, _ := newSpool(t, spool.InitOptions{ForeignOff: !stat})
+		calm(s.Host)
+		b := inbox(t, s)
+		open(t, b)
+		var first func()
+		h := *s.Host
+		h.Share = overtaken{h.Share, stat, &first}
+		late, err := spoolBox(t.Context(), &h)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if err := other.Project(t.Context()); err != nil {
-			t.Error(err)
+		m := open(t, late)
+		mustPut(t, b, "Subject: x\n\n")
+		first = func() {
+			other := open(t, b)
+			if _, err := other.SetFlags(t.Context(), spool.SetOf(1), spool.FlagChange{Add: spool.Seen}); err != nil {
+				t.Error(err)
+			}
+			if err := other.Project(t.Context()); err != nil {
+				t.Error(err)
+			}
 		}
-	}
-	if err := m.Refresh(t.Context()); err != nil || len(m.Messages()) != 1 || first != nil {
-		t.Errorf("%d messages, %v; want 1", len(m.Messages()), err)
+		if err := m.Refresh(t.Context()); err != nil || len(m.Messages()) != 1 || first != nil {
+			t.Errorf("overtaken at a file %v: %d messages, %v; want 1", stat, len(m.Messages()), err)
+		}
 	}
 }

@@ -44,7 +44,7 @@ type Mailbox struct {
 	watchNew netfs.Watch
 	watchCur netfs.Watch
 	nextCur  time.Duration            // Boot before which cur is not listed again
-	newAlone bool                     // the last look listed new and passed over cur
+	passed   bool                     // the last look passed over cur, or over a file that had moved on
 	early    []listing                // new and cur, listed before the log was read to its end
 	absent   map[uint32]time.Duration // missing in one complete scan where it takes two; Boot of the first
 	twins    map[string]twins         // by base name, with several files in the last complete scan

@@ -193,9 +193,9 @@ var ofMessages = []mutation{
 		pkg: ".", run: "TestEarlyListing",
 	},
 	{
-		rule: "who passes over cur reads the log once more", file: "scan.go",
-		old: "	if err == nil && m.newAlone {",
-		new: "	if err == nil && m.newAlone && false {",
+		rule: "who passes over a file reads the log once more", file: "scan.go",
+		old: "	if err == nil && m.passed {",
+		new: "	if err == nil && m.passed && false {",
 		pkg: ".", run: "TestNewMailOf",
 	},
 }

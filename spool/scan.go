@@ -57,8 +57,8 @@ func (m *Mailbox) scanLocked(ctx context.Context, whole bool) error {
 	if err == nil && (len(lists) > 0 && m.placesTwice() != nil || len(m.twins) > 0) {
 		err = m.seeTwins(ctx)
 	}
-	if err == nil && m.newAlone {
-		// What another host took from new before it was listed has a UID by now.
+	if err == nil && m.passed {
+		// What another host moved before it was listed or looked at has a UID by now.
 		_, err = m.log.Refresh(ctx)
 	}
 	if err != nil {
@@ -156,7 +156,7 @@ func (m *Mailbox) lookCur(ctx context.Context, lists []listing) ([]listing, erro
 	if start < m.nextCur {
 		return lists, nil
 	}
-	m.newAlone = false
+	m.passed = false
 	lists, err := m.lookInto(ctx, &m.watchCur, "cur", lists)
 	if end := m.box.spool.Host.Boot(); len(lists) > before && end-start > cheapList {
 		m.nextCur = end + min(time.Minute, 100*(end-start))
@@ -168,7 +168,7 @@ func (m *Mailbox) lookCur(ctx context.Context, lists []listing) ([]listing, erro
 // order that files move on.
 func (m *Mailbox) look(ctx context.Context, whole bool) ([]listing, error) {
 	lists, err := m.lookInto(ctx, &m.watchNew, "new", nil)
-	m.newAlone = len(lists) > 0
+	m.passed = len(lists) > 0
 	if err == nil && whole {
 		lists, err = m.lookCur(ctx, lists)
 	}
@@ -275,6 +275,7 @@ func (m *Mailbox) describe(ctx context.Context, base string, p place) (*Message,
 	i, err := m.box.fs.Stat(ctx, p.dir+"/"+p.file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+		m.passed = true
 		return nil, time.Time{}, nil
 	case err != nil:
 		return nil, time.Time{}, err
