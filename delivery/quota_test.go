@@ -191,6 +191,27 @@ func TestQuotaOnce(t *testing.T) {
 	}
 }
 
+// Deliveries that are refused at the same time, by a server that keeps the log.
+func TestQuotaRefusesAtOnce(t *testing.T) {
+	s, _ := newSpool(t, "alice")
+	q := &delivery.Quota{Rules: rules(t, "* * - 1"), Keep: &delivery.QuotaStates{Spool: s}}
+	deliver := func() error {
+		return delivery.Deliver(t.Context(), s, delivery.Envelope{Users: []string{"alice"}, Quota: q}, strings.NewReader("Subject: x\n\n"))
+	}
+	if err := deliver(); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			if err := deliver(); !errors.Is(err, delivery.ErrQuota) {
+				t.Errorf("%v, want %v", err, delivery.ErrQuota)
+			}
+		})
+	}
+	wg.Wait()
+}
+
 // Where nobody reads, the deliveries themselves keep the user's log short.
 func TestQuotaPending(t *testing.T) {
 	if testing.Short() {

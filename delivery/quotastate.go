@@ -26,15 +26,19 @@ const statesMax = 256
 // quotaState is a user's log in use.
 type quotaState struct {
 	*spool.UserState
-	user    string
-	users   int   // how many use it now
-	used    int64 // turn of the last use
-	counted time.Duration
+	user  string
+	users int   // how many use it now
+	used  int64 // turn of the last use
+
+	mu      sync.Mutex
+	counted time.Duration // when all folders were counted last, since boot; 0 for never
 }
 
 // recountDue tells whether all folders may be counted again, and takes it that
 // they are.
 func (s *quotaState) recountDue(now time.Duration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.counted != 0 && now-s.counted < recountPause {
 		return false
 	}
