@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/bobbinmail/bobbin/netfs"
+	"github.com/bobbinmail/bobbin/netfs/probe"
 	"github.com/bobbinmail/bobbin/spool/commitlog"
 )
 
@@ -98,7 +99,7 @@ func (c *checker) root(ctx context.Context, s *Spool) error {
 		return err
 	}
 	for _, n := range names {
-		if temp := strings.HasPrefix(n, ".probe.") || strings.HasPrefix(n, ".bobbin-probe.") || strings.HasPrefix(n, ".marker.") || netfs.Temporary(n); temp {
+		if temp := probe.Temporary(n) || strings.HasPrefix(n, ".marker.") || netfs.Temporary(n); temp {
 			c.note("temporary", n, "what a broken \"bobbin init\" or \"bobbin probe\" left; it may be removed")
 		}
 	}

@@ -110,7 +110,7 @@ func tryWay(ctx context.Context, h *netfs.Host, dir string, w netfs.Way, size in
 	if err != nil {
 		return err
 	}
-	return w.Try(ctx, h, h.Share, path.Join(dir, ".probe."+token), size)
+	return w.Try(ctx, h, h.Share, path.Join(dir, tryPrefix+token), size)
 }
 
 // trySeparator makes sure that a name with flags is listed as it was made.
@@ -119,7 +119,7 @@ func trySeparator(ctx context.Context, h *netfs.Host, dir, sep string) error {
 	if err != nil {
 		return err
 	}
-	return keepsName(ctx, h, dir, ".probe."+token+sep+"2,S")
+	return keepsName(ctx, h, dir, tryPrefix+token+sep+"2,S")
 }
 
 // keepsName makes sure that a name is listed as it was made (H58, H118, H119).

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"strings"
 	"time"
 
 	"github.com/bobbinmail/bobbin/netfs"
@@ -33,6 +34,19 @@ type Lock struct {
 	Take func(ctx context.Context, file string) (release func() error, held bool, err error)
 }
 
+// What a probe makes on the share begins so: its working directory, and what
+// [Choose] tries in the spool's own.
+const (
+	workPrefix = ".bobbin-probe"
+	tryPrefix  = ".probe."
+)
+
+// Temporary tells whether a name in a share's root is that of a probe under way
+// or broken off. It may be removed once no probe runs.
+func Temporary(name string) bool {
+	return strings.HasPrefix(name, workPrefix) || strings.HasPrefix(name, tryPrefix)
+}
+
 // prober tries things in one directory of the share.
 type prober struct {
 	Options
@@ -49,7 +63,7 @@ func Run(ctx context.Context, h *netfs.Host, o Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &prober{Options: o, h: h, dir: ".bobbin-probe." + token}
+	p := &prober{Options: o, h: h, dir: workPrefix + "." + token}
 	p.Kind = h.Profile.Kind
 	if err := p.mount(); err != nil {
 		return nil, err

@@ -14,7 +14,7 @@ import (
 )
 
 // meetingDir is where two probes find each other, below the share's root.
-const meetingDir = ".bobbin-probe-peers"
+const meetingDir = workPrefix + "-peers"
 
 // ErrNoPeer means that no second probe came to the share in time.
 var ErrNoPeer = errors.New("no other probe came to this share")
