@@ -109,6 +109,7 @@ func (h home) checkUsage(ctx context.Context, c *findings, s *userState) error {
 			is, _ := m.count()
 			s.checkUsage(c, folder, is)
 		}
+		// A log that cannot be read is a finding of that folder's own check.
 		if cerr := b.Close(); err != nil && ctx.Err() != nil || cerr != nil {
 			return errors.Join(err, cerr)
 		}
