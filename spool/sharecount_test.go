@@ -172,7 +172,8 @@ func TestShareCounts(t *testing.T) {
 	})
 	text := bytes.Repeat([]byte("x"), 100)
 	for i := range messages {
-		name := fmt.Sprintf("%d.count%d.bench,S=100,W=100%s2,S", 1_700_000_000+i, i, s.Marker.Separator)
+		// Without flags: SMB gives colons another name on the server.
+		name := fmt.Sprintf("%d.count%d.bench,S=100,W=100", 1_700_000_000+i, i)
 		if err := os.WriteFile(filepath.Join(server, base, "users/alice/cur", name), text, 0o600); err != nil {
 			t.Fatal(err)
 		}

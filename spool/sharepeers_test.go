@@ -61,7 +61,11 @@ func TestSharePeers(t *testing.T) {
 				cmd.Env = []string{"HOME=" + home, "USER=nobody", "LOGNAME=nobody", "PATH=/usr/bin:/bin"}
 				cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 				cmd.Stdin = strings.NewReader("Subject: x\n\n" + strings.Repeat(strings.Repeat("x", 79)+"\n", 25))
-				if out, err := cmd.CombinedOutput(); err != nil {
+				out, err := cmd.CombinedOutput()
+				if err != nil && peer.name == "maildrop" && !hasLinks(t, home) {
+					t.Skipf("it needs hard links: %s", out)
+				}
+				if err != nil {
 					return fmt.Errorf("%w: %s", err, out)
 				}
 				return nil
@@ -89,6 +93,14 @@ func peerHome(t *testing.T, mount string) string {
 		chain(t, os.Chown(dir, nobody, nobody))
 	}
 	return home
+}
+
+// hasLinks tells whether a directory can have hard links.
+func hasLinks(t *testing.T, dir string) bool {
+	t.Helper()
+	from := filepath.Join(dir, "link")
+	chain(t, os.WriteFile(from, nil, 0o600))
+	return os.Link(from, from+".to") == nil
 }
 
 // chain ends the test at the first error.

@@ -26,12 +26,16 @@ const stressEnv = "BOBBIN_STRESS_PROCESS"
 // answer: SMB mounts give up by themselves (H64).
 const exitTemporary = 75
 
+// errRestart is the kernel's own ERESTARTSYS, which an NFS client hands to
+// programs when its mount is thrown away under them.
+const errRestart = syscall.Errno(512)
+
 // temporary tells whether err says that the share did not answer, and nothing
 // else: what was asked for may be tried again.
 func temporary(err error) bool {
 	for _, e := range []error{
 		errAway, netfs.ErrUncertain, syscall.EAGAIN, syscall.EHOSTDOWN, syscall.EIO, syscall.ETIMEDOUT,
-		syscall.ECONNABORTED, syscall.ECONNRESET, syscall.ENOTCONN, syscall.EINTR, syscall.ESTALE,
+		syscall.ECONNABORTED, syscall.ECONNRESET, syscall.ENOTCONN, syscall.EINTR, syscall.ESTALE, errRestart,
 	} {
 		if errors.Is(err, e) {
 			return true
