@@ -39,7 +39,6 @@ data_directory = %[1]s/data
 daemon_directory = /usr/lib/postfix/sbin
 command_directory = /usr/sbin
 myhostname = mx.example.org
-mydestination =
 inet_interfaces = loopback-only
 inet_protocols = ipv4
 smtpd_peername_lookup = no
@@ -91,7 +90,7 @@ func documentedBlock(t *testing.T, name string) string {
 func TestPostfix(t *testing.T) {
 	s := serveHere(t, "--local-domains", "example.org")
 	s.must("", "folder", "create", "Lists")
-	p := newPostfix(t, strings.ReplaceAll(documentedBlock(t, "postfix-lmtp"), "lmtp:unix:private/bobbin", "lmtp:unix:"+s.socket))
+	p := newPostfix(t, "mydestination =\n"+strings.ReplaceAll(documentedBlock(t, "postfix-lmtp"), "lmtp:unix:private/bobbin", "lmtp:unix:"+s.socket))
 	s.do(os.Chmod(filepath.Dir(s.socket), 0o755))
 	rng := rand.New(rand.NewPCG(5, 0))
 	var want []string
@@ -141,4 +140,18 @@ func TestPostfix(t *testing.T) {
 	if !strings.Contains(p.log(), "550 5.1.1 no such user") {
 		t.Error("nobody was accepted")
 	}
+}
+
+// TestPostfixMailboxCommand: local(8) runs the program as each user.
+func TestPostfixMailboxCommand(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "bobbin")
+	p := newPostfix(t, strings.ReplaceAll(documentedBlock(t, "postfix-mailbox-command"), "/usr/bin/bobbin", program))
+	p.do(os.Symlink(p.program, program))
+	p.do(os.Chmod(filepath.Dir(program), 0o755))
+	p.want(0, p.run(aliceUID, "", "folder", "create", "lists", "--user", "alice"), "")
+	p.runs(p.port, func() {
+		if err := sendTo(p.port, "Subject: x\r\n\r\n", "nobody-here@example.org"); err == nil {
+			t.Error("an unknown user was taken")
+		}
+	}, ".lists/new")
 }

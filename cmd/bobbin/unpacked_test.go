@@ -105,7 +105,7 @@ func (u *unpacked) start(words ...string) {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		_ = cmd.Wait()
 		if u.t.Failed() {
-			u.t.Logf("%s: %.5000s", words[0], said.String())
+			u.t.Logf("%s: %.20000s", words[0], said.String())
 		}
 	})
 }
@@ -164,8 +164,8 @@ func (u *unpacked) wantMail(user string, uid int, dir string, want []string) {
 		b, err := os.ReadFile(name)
 		u.do(err)
 		fields, rest, _ := strings.Cut(string(b), "\nSubject: ")
-		// OpenSMTPD writes the first two as well, with the whole address.
-		if ok, err := regexp.MatchString(`^(Return-Path: <joe@example\.net>\nDelivered-To: `+user+`(\+lists)?(@example\.org)?\n)+Received: `, fields); !ok || err != nil {
+		// OpenSMTPD and Postfix write some as well, with the whole address.
+		if ok, err := regexp.MatchString(`^(Return-Path: <joe@example\.net>\n(X-Original-To: .*\n)?Delivered-To: `+user+`(\+lists)?(@example\.org)?\n)+Received: `, fields); !ok || err != nil {
 			u.t.Errorf("%s: %s, %v", user, fields, err)
 		}
 		got = append(got, "Subject: "+rest)
@@ -181,7 +181,7 @@ func (u *unpacked) wantMail(user string, uid int, dir string, want []string) {
 func (u *unpacked) logs(name string) {
 	u.t.Cleanup(func() {
 		if b, _ := os.ReadFile(u.path(name)); u.t.Failed() {
-			u.t.Logf("%s: %.5000s", name, b)
+			u.t.Logf("%s: %.20000s", name, b)
 		}
 	})
 }
