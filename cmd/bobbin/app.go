@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"path"
@@ -21,7 +22,8 @@ import (
 type app struct {
 	env   environment
 	out   *checkedWriter
-	list  []*cli.Command
+	list  []namedCommand
+	built map[string]*cli.Command // the commands of list that were asked for
 	notes map[*cli.Command]notes
 	inv   invocation
 }
@@ -52,43 +54,72 @@ type example struct{ Text, Line string }
 type entry struct{ Name, Text string }
 
 func newApp(env environment) *app {
-	a := &app{env: env, out: &checkedWriter{w: env.Stdout}, notes: make(map[*cli.Command]notes)}
+	a := &app{env: env, out: &checkedWriter{w: env.Stdout}, built: make(map[string]*cli.Command), notes: make(map[*cli.Command]notes)}
 	a.list = a.commands()
 	return a
 }
 
+// namedCommand is a sub-command that is built when it is asked for: a mail
+// system starts the program for each message.
+type namedCommand struct {
+	name  string
+	build func() *cli.Command
+}
+
 // commands lists the sub-commands in the order of the help text.
-func (a *app) commands() []*cli.Command {
-	return []*cli.Command{
-		a.demoCommand(),
-		a.initCommand(),
-		a.probeCommand(),
-		a.userCommand(),
-		a.folderCommand(),
-		a.deliverCommand(),
-		a.serveCommand(),
-		a.listCommand(),
-		a.searchCommand(),
-		a.showCommand(),
-		a.flagCommand(),
-		a.deleteCommand(),
-		a.expireCommand(),
-		a.quotaCommand(),
-		a.copyCommand(),
-		a.moveCommand(),
-		a.saveCommand(),
-		a.watchCommand(),
-		a.logCommand(),
-		a.checkCommand(),
-		a.repairCommand(),
-		a.upgradeCommand(),
-		a.demoHostCommand(),
-		a.completionCommand(),
-		a.manCommand(),
-		a.configCommand(),
-		a.versionCommand(),
-		a.helpCommand(),
+func (a *app) commands() []namedCommand {
+	return []namedCommand{
+		{"demo", a.demoCommand},
+		{"init", a.initCommand},
+		{"probe", a.probeCommand},
+		{"user", a.userCommand},
+		{"folder", a.folderCommand},
+		{"deliver", a.deliverCommand},
+		{"serve", a.serveCommand},
+		{"list", a.listCommand},
+		{"search", a.searchCommand},
+		{"show", a.showCommand},
+		{"flag", a.flagCommand},
+		{"delete", a.deleteCommand},
+		{"expire", a.expireCommand},
+		{"quota", a.quotaCommand},
+		{"copy", a.copyCommand},
+		{"move", a.moveCommand},
+		{"save", a.saveCommand},
+		{"watch", a.watchCommand},
+		{"log", a.logCommand},
+		{"check", a.checkCommand},
+		{"repair", a.repairCommand},
+		{"upgrade", a.upgradeCommand},
+		{"demo-host", a.demoHostCommand},
+		{"completion", a.completionCommand},
+		{"man", a.manCommand},
+		{"config", a.configCommand},
+		{"version", a.versionCommand},
+		{"help", a.helpCommand},
 	}
+}
+
+// command returns the sub-command of that name, nil if there is none.
+func (a *app) command(name string) *cli.Command {
+	if c := a.built[name]; c != nil {
+		return c
+	}
+	for _, c := range a.list {
+		if c.name == name {
+			a.built[name] = c.build()
+			return a.built[name]
+		}
+	}
+	return nil
+}
+
+// allCommands builds all sub-commands.
+func (a *app) allCommands() (list []*cli.Command) {
+	for _, c := range a.list {
+		list = append(list, a.command(c.name))
+	}
+	return list
 }
 
 // with attaches notes to a command.
@@ -143,65 +174,57 @@ func (a *app) execute(ctx context.Context, inv invocation) error {
 	case inv.version:
 		return a.printVersion()
 	}
-	return a.library().RunContext(ctx, inv.words())
+	return inv.act(ctx)
 }
 
-// library returns the command line as the library wants it. What parse has
-// done already (help, version, suggestions, environment) is switched off there.
-func (a *app) library() *cli.App {
-	commands := make([]*cli.Command, len(a.list))
-	for i, c := range a.list {
-		commands[i] = tamed(c)
-	}
-	return &cli.App{
-		Name:                      "bobbin",
-		Commands:                  commands,
-		HideHelp:                  true,
-		HideHelpCommand:           true,
-		HideVersion:               true,
-		DisableSliceFlagSeparator: true,
-		Reader:                    a.env.Stdin,
-		Writer:                    a.out,
-		ErrWriter:                 a.env.Stderr,
-		ExitErrHandler:            func(*cli.Context, error) {},
-		InvalidFlagAccessHandler:  undeclaredFlag,
-	}
-}
-
-// tamed returns a copy of a command for the library: without a "help"
-// sub-command that would swallow an argument of that name, without help upon a
-// usage error, and without environment variables, which the library would take
-// from the process behind the back of app.env.
-func tamed(c *cli.Command) *cli.Command {
-	t := *c
-	t.HideHelp, t.HideHelpCommand = true, true
-	t.OnUsageError = usageError
-	t.Flags = make([]cli.Flag, len(c.Flags))
-	for i, f := range c.Flags {
-		flag := reflect.New(reflect.TypeOf(f).Elem())
-		flag.Elem().Set(reflect.ValueOf(f).Elem())
-		if vars := flag.Elem().FieldByName("EnvVars"); vars.IsValid() {
-			vars.SetZero()
+// act runs the command. Of the library it takes flags and what commands read
+// them by: its own way to a command does again what parse has done, or what is
+// not wanted (help, environment, flags among arguments).
+func (inv invocation) act(ctx context.Context) error {
+	c := *inv.command()
+	c.HelpName, c.Flags = pathName(inv.path), make([]cli.Flag, len(inv.command().Flags))
+	set := flag.NewFlagSet(c.Name, flag.ContinueOnError)
+	for i, f := range inv.command().Flags {
+		c.Flags[i] = inv.bare(f)
+		if err := c.Flags[i].Apply(set); err != nil {
+			return err
 		}
-		t.Flags[i] = flag.Interface().(cli.Flag)
 	}
-	t.Subcommands = make([]*cli.Command, len(c.Subcommands))
-	for i, sub := range c.Subcommands {
-		t.Subcommands[i] = tamed(sub)
+	for _, f := range inv.flags {
+		if _, ok := findFlag(c.Flags, f.name).(*cli.StringSliceFlag); ok {
+			continue
+		}
+		if err := set.Set(f.name, f.value); err != nil {
+			return usageErrorf("invalid value %q for flag %s: %v", f.value, dashed(f.name), err)
+		}
 	}
-	return &t
+	if err := set.Parse(append([]string{"--"}, inv.args...)); err != nil {
+		return err
+	}
+	asked := cli.NewContext(&cli.App{InvalidFlagAccessHandler: undeclaredFlag}, set, nil)
+	asked.Context, asked.Command = ctx, &c
+	return c.Action(asked)
 }
 
-func usageError(_ *cli.Context, err error, _ bool) error {
-	return usageErrorf("%s", strings.Replace(err.Error(), "flag -", "flag --", 1))
+// bare returns a copy of a flag without environment variables, which the library
+// would take from the process behind the back of app.env. A flag that may be given
+// several times has its values: the library would split them at commas.
+func (inv invocation) bare(f cli.Flag) cli.Flag {
+	flag := reflect.New(reflect.TypeOf(f).Elem())
+	flag.Elem().Set(reflect.ValueOf(f).Elem())
+	if vars := flag.Elem().FieldByName("EnvVars"); vars.IsValid() {
+		vars.SetZero()
+	}
+	if f, ok := flag.Interface().(*cli.StringSliceFlag); ok {
+		values := inv.values(f.Name)
+		f.Value, f.HasBeenSet = cli.NewStringSlice(values...), len(values) > 0
+	}
+	return flag.Interface().(cli.Flag)
 }
 
-// undeclaredFlag stops a command that reads a flag it never declared; the
-// library itself looks for help.
+// undeclaredFlag stops a command that reads a flag it never declared.
 func undeclaredFlag(c *cli.Context, name string) {
-	if name != "help" && name != "h" {
-		panic(fmt.Sprintf("'%s' reads undeclared flag %q", c.Command.HelpName, name))
-	}
+	panic(fmt.Sprintf("'%s' reads undeclared flag %q", c.Command.HelpName, name))
 }
 
 // panicSite names the line that panicked; it is called from the deferred

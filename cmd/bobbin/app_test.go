@@ -41,8 +41,12 @@ func newTestRun(commands func(*app) []*cli.Command) *testRun {
 		},
 	})
 	if commands != nil {
-		r.app.list = append(commands(r.app),
+		list := append(commands(r.app),
 			r.app.completionCommand(), r.app.manCommand(), r.app.versionCommand(), r.app.helpCommand())
+		r.app.list = nil
+		for _, c := range list {
+			r.app.list = append(r.app.list, namedCommand{c.Name, func() *cli.Command { return c }})
+		}
 	}
 	return r
 }
@@ -288,7 +292,10 @@ func TestCommandsAreDescribed(t *testing.T) {
 			check(append(slices.Clone(path), sub))
 		}
 	}
-	for _, c := range a.list {
+	for i, c := range a.allCommands() {
+		if c.Name != a.list[i].name {
+			t.Errorf("'%s' is listed as %q", c.Name, a.list[i].name)
+		}
 		check([]*cli.Command{c})
 	}
 	bad := &cli.Command{Name: "bad", Usage: "Ends in a stop.", Subcommands: []*cli.Command{{Name: "x"}},

@@ -13,8 +13,8 @@ import (
 // The library takes flags only before the first argument and prints help in
 // odd places. So the command line is taken apart here, in the way of getopt:
 // flags stand anywhere, "--" ends them, "-nx" is "-n x", a flag that needs a
-// value takes the next word whatever it looks like. The library then gets a
-// line that leaves no choice: command, --flag=value, "--", arguments.
+// value takes the next word whatever it looks like. The library then gets the
+// values of the flags and the arguments.
 
 // invocation is a command line taken apart.
 type invocation struct {
@@ -46,16 +46,14 @@ func (inv invocation) command() *cli.Command {
 	return inv.path[len(inv.path)-1]
 }
 
-// words returns the line for the library.
-func (inv invocation) words() []string {
-	words := []string{"bobbin"}
-	for _, c := range inv.path {
-		words = append(words, c.Name)
-	}
+// values are all values of a flag, in their order.
+func (inv invocation) values(name string) (values []string) {
 	for _, f := range inv.flags {
-		words = append(words, dashed(f.name)+"="+f.value)
+		if f.name == name {
+			values = append(values, f.value)
+		}
 	}
-	return append(append(words, "--"), inv.args...)
+	return values
 }
 
 func pathName(path []*cli.Command) string {
@@ -147,19 +145,21 @@ func (p *lineParser) argument(word string) error {
 		p.inv.args = append(p.inv.args, word)
 		return nil
 	}
-	commands := p.app.list
-	if c := p.inv.command(); c != nil {
-		commands = c.Subcommands
-	} else if word == "help" && !p.inv.help {
+	group := p.inv.command()
+	if group == nil && word == "help" && !p.inv.help {
 		p.inv.help = true
 		return nil
 	}
+	named, commands := p.app.command, p.app.allCommands
+	if group != nil {
+		named, commands = group.Command, func() []*cli.Command { return group.Subcommands }
+	}
+	if c := named(word); c != nil {
+		p.inv.path = append(p.inv.path, c)
+		return nil
+	}
 	var names []string
-	for _, c := range commands {
-		if c.HasName(word) {
-			p.inv.path = append(p.inv.path, c)
-			return nil
-		}
+	for _, c := range commands() {
 		if !c.Hidden {
 			names = append(names, c.Name)
 		}
@@ -235,7 +235,7 @@ func (p *lineParser) setNext(f cli.Flag, word string) error {
 }
 
 func (p *lineParser) set(f cli.Flag, value string) error {
-	name := f.Names()[0]
+	name := flagNames(f)[0]
 	if err := checkBool(f, dashed(name), value); err != nil {
 		return err
 	}
@@ -262,7 +262,7 @@ func (p *lineParser) unknown(flag string) error {
 	var names []string
 	if leaf != nil {
 		for _, f := range leaf.Flags {
-			names = append(names, f.Names()...)
+			names = append(names, flagNames(f)...)
 		}
 	}
 	name := strings.TrimLeft(flag, "-")
@@ -294,7 +294,7 @@ func (p *lineParser) finish() error {
 		given[v.name] = true
 	}
 	for _, f := range leaf.Flags {
-		if err := p.complete(f, given[f.Names()[0]]); err != nil {
+		if err := p.complete(f, given[flagNames(f)[0]]); err != nil {
 			return err
 		}
 	}
@@ -307,7 +307,7 @@ func (p *lineParser) complete(f cli.Flag, given bool) error {
 	if given {
 		return nil
 	}
-	name := f.Names()[0]
+	name := flagNames(f)[0]
 	for _, variable := range documented(f).GetEnvVars() {
 		value := p.app.env.Getenv(variable)
 		if value == "" {

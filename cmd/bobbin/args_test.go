@@ -103,7 +103,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// understood tells what became of a line: the line for the library, the help
+// understood tells what became of a line: the line that leaves no choice, the help
 // asked for, or the complaint. What the library sees in the line must be the
 // same.
 func understood(t *testing.T, words []string) (got string, complaint bool) {
@@ -128,6 +128,19 @@ func understood(t *testing.T, words []string) (got string, complaint bool) {
 		return fmt.Sprintf("more than a complaint: %q %q", &r.stdout, &r.stderr), false
 	}
 	return strings.TrimPrefix(r.stderr.String(), "bobbin: "), true
+}
+
+// words returns the line that leaves no choice: command, --flag=value, "--",
+// arguments.
+func (inv invocation) words() []string {
+	words := []string{"bobbin"}
+	for _, c := range inv.path {
+		words = append(words, c.Name)
+	}
+	for _, f := range inv.flags {
+		words = append(words, dashed(f.name)+"="+f.value)
+	}
+	return append(append(words, "--"), inv.args...)
 }
 
 // FuzzParse checks that what parse hands on is unambiguous: parsed again it is

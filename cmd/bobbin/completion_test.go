@@ -130,7 +130,7 @@ func TestCompletionCommand(t *testing.T) {
 func TestOwnCompletion(t *testing.T) {
 	a := newTestRun(nil).app
 	script := bashScript(a.completions())
-	for _, c := range a.list {
+	for _, c := range a.allCommands() {
 		if strings.Contains(script, "/"+c.Name+"'") == (c.Hidden || c.Name == "help") {
 			t.Errorf("completion of %s, hidden: %t", c.Name, c.Hidden)
 		}

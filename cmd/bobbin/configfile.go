@@ -176,7 +176,7 @@ func (refuser) UnmarshalTOML(any) error { return errConfig }
 // fromConfig takes a flag that was not given from the configuration file, which
 // is read when it is first asked for.
 func (p *lineParser) fromConfig(f cli.Flag) error {
-	name := f.Names()[0]
+	name := flagNames(f)[0]
 	if settingOf(name) == nil || findFlag(p.leaf().Flags, "config") == nil {
 		return nil
 	}

@@ -72,7 +72,7 @@ func (a *app) deliverChild(c *cli.Context, user string, message *os.File) error 
 func childFlags(c *cli.Context, names ...string) (words []string) {
 	names = append(names, "config", "location")
 	for _, f := range deliveryFlags() {
-		names = append(names, f.Names()[0])
+		names = append(names, flagNames(f)[0])
 	}
 	for _, name := range names {
 		if c.IsSet(name) {

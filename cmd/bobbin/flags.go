@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/bobbinmail/bobbin/netfs"
 	"github.com/urfave/cli/v2"
@@ -75,13 +76,23 @@ func (a *app) userName(c *cli.Context) (string, error) {
 // findFlag returns the flag of that name among flags, or nil.
 func findFlag(flags []cli.Flag, name string) cli.Flag {
 	for _, f := range flags {
-		for _, n := range f.Names() {
-			if n == name {
-				return f
-			}
+		if slices.Contains(flagNames(f), name) {
+			return f
 		}
 	}
 	return nil
+}
+
+// flagNames are the names of a flag, the long one first. The library's Names
+// takes a regular expression to each, which a mail system would wait for.
+func flagNames(f cli.Flag) []string {
+	switch f := f.(type) {
+	case *cli.StringFlag:
+		return append([]string{f.Name}, f.Aliases...)
+	case *cli.BoolFlag:
+		return append([]string{f.Name}, f.Aliases...)
+	}
+	return f.Names()
 }
 
 // documented returns the flag as the library's own kinds of flag are: with

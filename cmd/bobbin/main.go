@@ -19,7 +19,6 @@ func runProcess() int {
 	// Modes in the spool follow the mailbox, not whoever happens to write.
 	syscall.Umask(0)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	// The first signal asks for an orderly end, the second one gets its way.
 	context.AfterFunc(ctx, stop)
 	return run(ctx, os.Args[1:], processEnvironment())

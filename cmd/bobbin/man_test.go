@@ -81,7 +81,7 @@ func TestManPagesAreClean(t *testing.T) {
 func TestManPageContent(t *testing.T) {
 	mandoc := needTool(t, "mandoc")
 	r := newTestRun(toys)
-	c := r.app.list[0]
+	c := r.app.command("init")
 	c.Description = ".first word\n'second\\n one\n\n  verbatim  -f \"x\"\n\nLast."
 	r.app.with(notes{
 		Examples: []example{{"Do it.", `bobbin init --x='~/y^'`}},
@@ -156,7 +156,7 @@ func TestManCommand(t *testing.T) {
 
 func TestHelpText(t *testing.T) {
 	r := newTestRun(toys)
-	r.app.with(notes{Examples: []example{{"All.", "bobbin list --all"}}}, r.app.list[2])
+	r.app.with(notes{Examples: []example{{"All.", "bobbin list --all"}}}, r.app.command("list"))
 	if code := r.run("list", "--help"); code != exitOK || r.stderr.Len() > 0 {
 		t.Errorf("exit code %d, %s", code, &r.stderr)
 	}

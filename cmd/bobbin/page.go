@@ -46,7 +46,7 @@ func (a *app) rootPage() page {
 		Exits:       exitCodes(notes{}, true),
 		Files:       []entry{markerFile},
 	}
-	for _, c := range a.list {
+	for _, c := range a.allCommands() {
 		if !c.Hidden {
 			p.Commands = append(p.Commands, a.page([]*cli.Command{c}))
 			p.SeeAlso = append(p.SeeAlso, pageName(pathName([]*cli.Command{c}))+"(1)")
