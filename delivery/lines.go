@@ -7,6 +7,7 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // headMax is how much of a message is kept in memory: what is not longer is
@@ -35,7 +36,7 @@ func newReader(r io.Reader) (*reader, error) {
 // mbox (RFC 4155), if there is one.
 func SplitFrom(head []byte) (line string, rest []byte) {
 	first, after, ok := bytes.Cut(head, []byte("\n"))
-	if ok && len(first) < 1000 && fromLine.Match(first) {
+	if ok && len(first) < 1000 && bytes.HasPrefix(first, []byte("From ")) && fromLine().Match(first) {
 		return strings.TrimRight(string(first), "\r"), after
 	}
 	return "", head
@@ -44,8 +45,10 @@ func SplitFrom(head []byte) (line string, rest []byte) {
 // fromLine is the envelope of an mbox message: sender and date as asctime(3)
 // writes it, perhaps with a zone (RFC 4155). Other lines that begin with "From"
 // are somebody's text.
-var fromLine = regexp.MustCompile(`^From \S* *(Mon|Tue|Wed|Thu|Fri|Sat|Sun) ` +
-	`(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ 0-3]?\d \d\d:\d\d(:\d\d)?( [-+A-Z0-9]{1,6})? \d{4}`)
+var fromLine = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^From \S* *(Mon|Tue|Wed|Thu|Fri|Sat|Sun) ` +
+		`(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ 0-3]?\d \d\d:\d\d(:\d\d)?( [-+A-Z0-9]{1,6})? \d{4}`)
+})
 
 // SenderOf takes the sender out of a line "From SENDER DATE".
 func SenderOf(fromLine string) string {

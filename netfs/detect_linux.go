@@ -74,7 +74,7 @@ func ProfileFor(kind string, options []string) Profile {
 }
 
 // Detect says which file system the directory is on and how it behaves, by
-// statfs(2) and /proc/self/mountinfo.
+// statfs(2) and, where mount options count, /proc/self/mountinfo.
 func Detect(dir string) (Profile, error) {
 	var s unix.Statfs_t
 	if err := unix.Statfs(dir, &s); err != nil {
@@ -83,6 +83,9 @@ func Detect(dir string) (Profile, error) {
 	kind, known := magics[int64(uint32(s.Type))]
 	if !known {
 		kind = "unknown"
+	}
+	if kind == "local" {
+		return ProfileFor(kind, nil), nil // whatever its options
 	}
 	m, err := MountOf(dir)
 	if err != nil {

@@ -28,11 +28,12 @@ type osFS struct {
 }
 
 func openOS(dir string) (*osFS, error) {
-	top, err := os.OpenFile(dir, dirFlags&^unix.O_NOFOLLOW, 0)
+	// Not os.Open: for it Go would start its poller, which has no use for directories.
+	fd, err := openat(unix.AT_FDCWD, dir, dirFlags&^unix.O_NOFOLLOW, 0)
 	if err != nil {
-		return nil, err
+		return nil, &os.PathError{Op: "open", Path: dir, Err: err}
 	}
-	return newOS(top)
+	return newOS(os.NewFile(uintptr(fd), dir))
 }
 
 func newOS(top *os.File) (*osFS, error) {
@@ -220,6 +221,8 @@ func (o *osFS) open(ctx context.Context, op, name string, flags int, perm fs.Fil
 		default:
 			return err
 		}
+		// With O_NONBLOCK Go would start its poller, as for openOS.
+		_, _ = unix.FcntlInt(uintptr(fd), unix.F_SETFL, 0)
 		f = os.NewFile(uintptr(fd), name)
 		i, err := regular(f)
 		if err == nil && flags&unix.O_CREAT != 0 {

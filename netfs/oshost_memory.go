@@ -35,10 +35,8 @@ func (m localMemory) file(name string) string {
 	return filepath.Join(m.dir, Encode32(sum[:16]))
 }
 
-var memorySum = crc32.MakeTable(crc32.Castagnoli)
-
 func memoryLine(text string) string {
-	return fmt.Sprintf("%08x %s\n", crc32.Checksum([]byte(text), memorySum), text)
+	return fmt.Sprintf("%08x %s\n", crc32.Checksum([]byte(text), crc32.MakeTable(crc32.Castagnoli)), text)
 }
 
 func (m localMemory) Recall(name string) string {

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/bobbinmail/bobbin/netfs"
@@ -123,7 +124,7 @@ func (s *state) images(list []*entry) map[string]uint32 {
 }
 
 // sizesInName is what our names tell of a file's content.
-var sizesInName = regexp.MustCompile(`,S=(\d+),W=\d+(,M)?`)
+var sizesInName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`,S=(\d+),W=\d+(,M)?`) })
 
 // copyFile completes a copy of a message's file in target's hold, as a hard
 // link where that works, and returns its base name.
@@ -134,7 +135,7 @@ func (m *Mailbox) copyFile(ctx context.Context, msg *Message, target *Mailbox, o
 	}
 	name := dated(base, msg.Date)
 	size := fmt.Sprint(msg.Size)
-	if f := sizesInName.FindStringSubmatch(msg.Name); f != nil && f[1] == size {
+	if f := sizesInName().FindStringSubmatch(msg.Name); f != nil && f[1] == size {
 		name += f[0]
 	} else {
 		name += ",S=" + size

@@ -351,7 +351,7 @@ func parseCounted(f []string) (c counted, ok bool) {
 
 // sizeInName is the length of a file that its name tells.
 func sizeInName(name string) (int64, bool) {
-	f := sizesInName.FindStringSubmatch(name)
+	f := sizesInName().FindStringSubmatch(name)
 	if f == nil {
 		return 0, false
 	}

@@ -59,10 +59,8 @@ func (r *Record) hash() string {
 	return r.sum
 }
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 func checksum(s string) string {
-	return fmt.Sprintf("%08x", crc32.Checksum([]byte(s), castagnoli))
+	return fmt.Sprintf("%08x", crc32.Checksum([]byte(s), crc32.MakeTable(crc32.Castagnoli)))
 }
 
 // parseRecord reads one line.
