@@ -299,18 +299,24 @@ func (a *Accounts) toTrash(ctx context.Context, name string) (string, error) {
 	return trash, err
 }
 
-// Verify reports whether password is the user's. A user without a password,
-// or one that does not exist, has none that is right.
-func (a *Accounts) Verify(name string, password []byte) (bool, error) {
+// Refresh takes in what was committed since, on whatever host. While nothing
+// changes it costs one operation.
+func (a *Accounts) Refresh(ctx context.Context) error {
+	if _, err := a.log.Refresh(ctx); err != nil {
+		return fmt.Errorf("accounts: %w", err)
+	}
+	return nil
+}
+
+// Password returns how a user's password is known; the zero value, which
+// nothing matches, for one who has none or does not exist. The error wraps
+// [ErrBadName].
+func (a *Accounts) Password(name string) (Password, error) {
 	name, err := CleanUser(name)
 	if err != nil {
-		return false, err
+		return "", err
 	}
 	a.mu.Lock()
-	hash := a.hash[name]
-	a.mu.Unlock()
-	if hash == "" {
-		return false, nil
-	}
-	return verify(hash, password)
+	defer a.mu.Unlock()
+	return Password(a.hash[name]), nil
 }

@@ -145,7 +145,11 @@ func listAll(t *testing.T, h *netfs.Host) string {
 		t.Fatal(err)
 	}
 	for _, user := range a.Names() {
-		ok, err := a.Verify(user, []byte("secret"))
+		known, err := a.Password(user)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ok, err := known.Matches([]byte("secret"))
 		fmt.Fprintf(&w, "account %s, password right: %v, %v\n", user, ok, err)
 	}
 	for _, box := range [][2]string{{"alice", spool.Inbox}, {"alice", "Archive"}, {"bob", spool.Inbox}} {

@@ -81,7 +81,11 @@ func TestGoldenLevel1(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ok, err := a.Verify("bob", []byte("secret")); !ok || err != nil {
+	known, err := a.Password("bob")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := known.Matches([]byte("secret")); !ok || err != nil {
 		t.Errorf("bob's password: %v", err)
 	}
 	if err := s.Upgrade(t.Context(), 2); err != nil {

@@ -7,17 +7,20 @@ func TestPasswords(t *testing.T) {
 	p := passwordHash{memory: 64, passes: 1, lanes: 1, salt: []byte("somesalt")}
 	p.key = p.derive([]byte("right"), 24)
 	for password, want := range map[string]bool{"right": true, "wrong": false, "": false} {
-		if ok, err := verify(p.String(), []byte(password)); ok != want || err != nil {
+		if ok, err := Password(p.String()).Matches([]byte(password)); ok != want || err != nil {
 			t.Errorf("%q: %v, %v", password, ok, err)
 		}
 	}
+	if ok, err := Password("").Matches(nil); ok || err != nil {
+		t.Errorf("no password at all: %v, %v", ok, err)
+	}
 	for _, bad := range []string{
-		"", "x", "$argon2id$v=19$m=1,t=0,p=1$AAAA$AAAAAAAA", "$argon2i$v=19$m=64,t=1,p=1$AAAA$AAAAAAAA",
+		"x", "$argon2id$v=19$m=1,t=0,p=1$AAAA$AAAAAAAA", "$argon2i$v=19$m=64,t=1,p=1$AAAA$AAAAAAAA",
 		"$argon2id$v=16$m=64,t=1,p=1$AAAA$AAAAAAAA", "$argon2id$v=19$m=99999999,t=1,p=1$AAAA$AAAAAAAA",
 		"$argon2id$v=19$m=64,t=1,p=1 $AAAA$AAAAAAAA", "$argon2id$v=19$m=064,t=1,p=1$AAAA$AAAAAAAA",
 		good + "AAAA", good + "AAAAAAA\n", good + "AAAAAAB", good + "AAAAAAA=",
 	} {
-		if ok, err := verify(bad, []byte("x")); ok || err == nil {
+		if ok, err := Password(bad).Matches([]byte("x")); ok || err == nil {
 			t.Errorf("hash %q: %v, %v", bad, ok, err)
 		}
 	}

@@ -279,7 +279,11 @@ var crashTests = []crashTest{
 			if err != nil {
 				t.Fatal(err)
 			}
-			if ok, err := list.Verify("alice", []byte("secret")); !ok || err != nil {
+			known, err := list.Password("alice")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if ok, err := known.Matches([]byte("secret")); !ok || err != nil {
 				t.Errorf("the password is not set: %v", err)
 			}
 		},
