@@ -22,6 +22,14 @@ func (m *Mailbox) OpenMessage(ctx context.Context, uid uint32) (netfs.File, stri
 	return m.openFile(ctx, msg)
 }
 
+// OpenListed opens the stored bytes of a message that [Mailbox.Messages]
+// returned a while ago: one that was expunged since can be read for an hour.
+// The error wraps [ErrNoMessage] when it is gone, or [ErrMissing].
+func (m *Mailbox) OpenListed(ctx context.Context, msg *Message) (netfs.File, error) {
+	f, _, err := m.openFile(ctx, msg)
+	return f, err
+}
+
 // openFile is OpenMessage for a message that was there a moment ago.
 func (m *Mailbox) openFile(ctx context.Context, msg *Message) (f netfs.File, name string, err error) {
 	err = m.reach(ctx, msg, func(n string) (err error) {

@@ -113,6 +113,10 @@ func (m *Mailbox) summarize(ctx context.Context, msg *Message, want Want) (*summ
 	return s, nil
 }
 
+// Wire is the size of the message in bytes with every line end as CRLF; -1 if
+// its name does not tell, as other programs give them.
+func (m *Message) Wire() int64 { return wireInName(m.Name) }
+
 // wireInName is the size with CRLF that a message's name tells, or -1.
 func wireInName(base string) int64 {
 	_, after, ok := strings.Cut(base, ",W=")
