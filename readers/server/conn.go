@@ -68,8 +68,8 @@ func newConn(raw net.Conn, l Limits) *Conn {
 	return c
 }
 
-// address is what PerAddress counts by; "" for nothing.
-func (c *Conn) address() string {
+// Address is the client's host, by which PerAddress counts; "" if it has none.
+func (c *Conn) Address() string {
 	host, _, err := net.SplitHostPort(c.Remote)
 	if err != nil {
 		return ""

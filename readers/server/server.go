@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -66,6 +67,8 @@ type Protocol struct {
 type Listener struct {
 	net.Listener
 	Protocol Protocol
+	// TLS encrypts from the first byte (RFC 8314); nil does not.
+	TLS *tls.Config
 }
 
 // Server serves clients of several listeners. Its fields are set before Run.
@@ -133,7 +136,7 @@ func (s *Server) accept(ctx, work context.Context, l Listener) error {
 		switch {
 		case err == nil:
 			pause = 0
-			s.admit(work, raw, l.Protocol)
+			s.admit(work, raw, l)
 			continue
 		case ctx.Err() != nil:
 			return nil
@@ -151,9 +154,10 @@ func (s *Server) accept(ctx, work context.Context, l Listener) error {
 }
 
 // admit serves a client or tells it that it is one too many.
-func (s *Server) admit(work context.Context, raw net.Conn, p Protocol) {
+func (s *Server) admit(work context.Context, raw net.Conn, l Listener) {
+	p := l.Protocol
 	c := newConn(raw, s.Limits)
-	address := c.address()
+	address := c.Address()
 	s.mu.Lock()
 	full := len(s.open) >= s.Limits.Connections || address != "" && s.from[address] >= s.Limits.PerAddress
 	ok := !full && !s.ending
@@ -166,7 +170,9 @@ func (s *Server) admit(work context.Context, raw net.Conn, p Protocol) {
 	if !ok {
 		// The line fits into the socket's buffer.
 		_ = raw.SetDeadline(time.Now().Add(time.Second))
-		_, _ = raw.Write([]byte(p.Busy))
+		if l.TLS == nil {
+			_, _ = raw.Write([]byte(p.Busy))
+		}
 		_ = raw.Close()
 		s.Log.Warn("too many connections", "protocol", p.Name, "client", c.Remote)
 		return
@@ -179,6 +185,12 @@ func (s *Server) admit(work context.Context, raw net.Conn, p Protocol) {
 				s.Log.Error("internal error", "protocol", p.Name, "client", c.Remote, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
 			}
 		}()
+		if l.TLS != nil {
+			if err := c.StartTLS(work, l.TLS); err != nil {
+				s.Log.Warn("TLS", "protocol", p.Name, "client", c.Remote, "connection", c.ID, "error", err)
+				return
+			}
+		}
 		p.Serve(work, c)
 	}()
 }
