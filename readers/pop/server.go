@@ -1,0 +1,63 @@
+package pop
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"log/slog"
+
+	"github.com/bobbinmail/bobbin/readers/pool"
+	"github.com/bobbinmail/bobbin/readers/server"
+)
+
+// Backend knows users and their mail. It is used by many goroutines at once.
+type Backend interface {
+	// Login is [readers.Authenticator] for a client.
+	Login(ctx context.Context, c *server.Conn, name string, password []byte) (user string, err error)
+	// Inbox opens a user's INBOX and looks for new mail.
+	Inbox(ctx context.Context, user string) (*pool.Use, error)
+}
+
+// Options are settings of a [Server]; the zero value works.
+type Options struct {
+	// Name is what the server calls itself; "localhost".
+	Name string
+	// TLS offers STLS (RFC 2595); nil does not.
+	TLS *tls.Config
+	// Plain lets clients of other hosts send passwords without encryption.
+	Plain bool
+	// Log gets a line for each session; nil means slog.Default.
+	Log *slog.Logger
+}
+
+// Server serves POP3. It is made by [New] and used by many goroutines.
+type Server struct {
+	backend Backend
+	Options
+}
+
+// New returns a server of the mail that b has.
+func New(b Backend, o Options) *Server {
+	o.Name = cmp.Or(o.Name, "localhost")
+	o.Log = cmp.Or(o.Log, slog.Default())
+	return &Server{b, o}
+}
+
+// Protocol is how the server is put on a listener.
+func (s *Server) Protocol() server.Protocol {
+	return server.Protocol{
+		Name:  "pop3",
+		Busy:  "-ERR [SYS/TEMP] too many connections, try again later\r\n",
+		Serve: s.serve,
+	}
+}
+
+func (s *Server) serve(ctx context.Context, c *server.Conn) {
+	x := &session{server: s, conn: c, log: s.Log.With("protocol", "pop3", "client", c.Remote, "connection", c.ID)}
+	defer x.leave(ctx)
+	x.ok("%s POP3 Bobbin", s.Name)
+	for !x.ended {
+		x.command(ctx)
+	}
+	_ = c.Writer.Flush()
+}

@@ -1,0 +1,483 @@
+package pop_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/bobbinmail/bobbin/netfs"
+	"github.com/bobbinmail/bobbin/readers"
+	"github.com/bobbinmail/bobbin/readers/pool"
+	"github.com/bobbinmail/bobbin/readers/pop"
+	"github.com/bobbinmail/bobbin/readers/server"
+	"github.com/bobbinmail/bobbin/spool"
+)
+
+// shop is a spool with one user and a server.
+type shop struct {
+	net.Listener
+	t      testing.TB
+	dir    string
+	spool  *spool.Spool
+	pool   *pool.Pool
+	at     net.Addr
+	remote atomic.Pointer[net.TCPAddr] // where clients seem to come from; nil for the socket
+}
+
+// Accept lets clients come from elsewhere.
+func (s *shop) Accept() (net.Conn, error) {
+	c, err := s.Listener.Accept()
+	if at := s.remote.Load(); at != nil && err == nil {
+		return remoteConn{c, at}, nil
+	}
+	return c, err
+}
+
+type remoteConn struct {
+	net.Conn
+	at net.Addr
+}
+
+func (c remoteConn) RemoteAddr() net.Addr { return c.at }
+
+func (s *shop) Login(_ context.Context, _ *server.Conn, name string, password []byte) (string, error) {
+	if name != "alice" || string(password) != "secret word" {
+		return "", readers.ErrDenied
+	}
+	return name, nil
+}
+
+func (s *shop) Inbox(ctx context.Context, user string) (*pool.Use, error) {
+	return s.pool.Open(ctx, user, spool.Inbox)
+}
+
+func open(t *testing.T, texts ...string) *shop {
+	t.Helper()
+	return openWith(t, pop.Options{}, texts...)
+}
+
+func openWith(t testing.TB, o pop.Options, texts ...string) *shop {
+	t.Helper()
+	s := &shop{t: t, dir: t.TempDir()}
+	h, err := netfs.OpenHost(s.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.spool, err = spool.Init(t.Context(), h, spool.InitOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	a, err := s.spool.Accounts(t.Context())
+	if err == nil {
+		err = a.Add(t.Context(), "alice", nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range texts {
+		s.deliver(text)
+	}
+	s.pool = &pool.Pool{Spool: s.spool}
+	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Listener, s.at = l, l.Addr()
+	ctx, stop := context.WithCancel(t.Context())
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	o.Name, o.Log = "mx.example.org", log
+	frame := &server.Server{Log: log}
+	ended := make(chan error, 1)
+	go func() {
+		ended <- frame.Run(ctx, server.Listener{Listener: s, Protocol: pop.New(s, o).Protocol()})
+	}()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		s.pool.CloseIdle()
+		_ = h.Share.Close()
+	})
+	return s
+}
+
+func (s *shop) box() *spool.Box {
+	s.t.Helper()
+	b, err := s.spool.Box(s.t.Context(), "alice", spool.Inbox)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { _ = b.Close() })
+	return b
+}
+
+func (s *shop) deliver(text string) {
+	s.t.Helper()
+	in, err := s.box().Receive(s.t.Context())
+	if err == nil {
+		_, err = io.WriteString(in, text)
+	}
+	if err == nil {
+		err = in.Finish(int64(strings.Count(text, "\n")-strings.Count(text, "\r\n")), false)
+	}
+	if err == nil {
+		err = in.Publish(s.t.Context())
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// client is a connection to the server.
+type client struct {
+	t    testing.TB
+	conn net.Conn
+	r    *bufio.Reader
+}
+
+func (s *shop) dial() *client {
+	s.t.Helper()
+	conn, err := net.Dial(s.at.Network(), s.at.String())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
+	c := &client{s.t, conn, bufio.NewReader(conn)}
+	c.line()
+	return c
+}
+
+func (c *client) line() string {
+	c.t.Helper()
+	line, err := c.r.ReadString('\n')
+	if err != nil {
+		c.t.Fatalf("%v after %q", err, line)
+	}
+	return line
+}
+
+// send sends a line and returns the first one of the answer, whose others it
+// reads.
+func (c *client) send(line string) string {
+	c.t.Helper()
+	first, _ := c.answer(line)
+	return first
+}
+
+func (c *client) answer(line string) (first, all string) {
+	c.t.Helper()
+	if _, err := io.WriteString(c.conn, line+"\r\n"); err != nil {
+		c.t.Fatal(err)
+	}
+	first = c.line()
+	all = first
+	verb, arg, _ := strings.Cut(line, " ")
+	long := slices.Contains([]string{"RETR", "TOP", "CAPA"}, verb) || slices.Contains([]string{"LIST", "UIDL", "AUTH", "LANG"}, verb) && arg == ""
+	for text := first; long && first[0] == '+' && text != ".\r\n"; all += text {
+		text = c.line()
+	}
+	return first, all
+}
+
+// talk sends lines, each after the answer to the one before it, and returns all
+// that the server said to them.
+func (s *shop) talk(lines ...string) string {
+	s.t.Helper()
+	c := s.dial()
+	said := "\r\n"
+	for _, line := range lines {
+		_, all := c.answer(line)
+		said += all
+	}
+	if rest, err := io.ReadAll(c.r); err != nil || len(rest) > 0 {
+		s.t.Fatalf("%q and %v after the end", rest, err)
+	}
+	return said
+}
+
+// session logs in, sends lines with "|" between them and QUIT, and returns what
+// the server said after login, without CRs.
+func (s *shop) session(script string) string {
+	s.t.Helper()
+	text := s.talk(strings.Split("USER alice|PASS secret word|"+script+"|QUIT", "|")...)
+	text = strings.ReplaceAll(text, "\r\n", "\n")
+	_, text, _ = strings.Cut(text, "send the password with PASS\n")
+	_, text, _ = strings.Cut(text, "\n")
+	return text
+}
+
+// bye is how a session ends.
+func bye(left int) string {
+	return fmt.Sprintf("+OK mx.example.org signing off, %d messages left\n", left)
+}
+
+// TestTransactions: commands of RFC 1939, 2449 and 6856, and what old clients send,
+// in sessions that change nothing.
+func TestTransactions(t *testing.T) {
+	s := open(t, "Subject: one\n\n.\nbody\n.. dots\nlast", "Subject: two\r\n\r\nCRLF\r\n", "Subject: three\n\n")
+	const totals = "+OK 3 messages (78 octets)\n"
+	for _, c := range []struct{ script, want string }{
+		{"STAT", "+OK 3 78\n"},
+		{"stat", "+OK 3 78\n"},
+		{"STAT 1", "-ERR STAT takes no argument\n"},
+		{"LIST", totals + "1 38\n2 22\n3 18\n.\n"},
+		{"LIST 2", "+OK 2 22\n"},
+		{"LIST 4", "-ERR no such message, there are 3\n"},
+		{"LIST 0", "-ERR no such message, there are 3\n"},
+		{"LIST -1", "-ERR -1 is no number of a message\n"},
+		{"LIST 99999999999999999999", "-ERR 99999999999999999999 is no number of a message\n"},
+		{"TOP 1 0", "+OK top of message follows\nSubject: one\n\n.\n"},
+		{"TOP 1 2", "+OK top of message follows\nSubject: one\n\n..\nbody\n.\n"},
+		{"TOP 1 99", "+OK top of message follows\nSubject: one\n\n..\nbody\n... dots\nlast\n.\n"},
+		{"TOP 2 1", "+OK top of message follows\nSubject: two\n\nCRLF\n.\n"},
+		{"TOP 3 7", "+OK top of message follows\nSubject: three\n\n.\n"},
+		{"TOP 1", "-ERR TOP takes 2 arguments\n"},
+		{"TOP 1 x", "-ERR x is no number of lines\n"},
+		{"DELE 2|DELE 2|LIST|LIST 2|RETR 2|STAT|RSET|STAT", "+OK message 2 deleted\n-ERR message 2 is deleted\n+OK 2 messages (56 octets)\n1 38\n3 18\n.\n" +
+			"-ERR message 2 is deleted\n-ERR message 2 is deleted\n+OK 2 56\n" + totals + "+OK 3 78\n"},
+		{"LAST", "+OK 0\n"},
+		{"NOOP", "+OK\n"},
+		{"RETR", "-ERR RETR takes one argument\n"},
+		{"LIST 1 2", "-ERR LIST takes at most 1 arguments\n"},
+		{"USER bob", "-ERR you are logged in already\n"},
+		{"STLS", "-ERR you are logged in already\n"},
+		{"FOO bar", "-ERR unknown command\n"},
+		{"CAPA", "+OK capability list follows\nTOP\nUIDL\nRESP-CODES\nAUTH-RESP-CODE\nPIPELINING\nEXPIRE NEVER\nLANG\nIMPLEMENTATION Bobbin\n.\n"},
+		{"LANG|LANG en|LANG *|LANG tlh", "+OK language listing follows\nen English\n.\n+OK en English\n+OK i-default the default language\n-ERR no such language\n"},
+	} {
+		if got := s.session(c.script); got != c.want+bye(3) {
+			t.Errorf("%s:\n%swant\n%s", c.script, got, c.want)
+		}
+	}
+}
+
+// TestUpdate: QUIT removes what DELE named and marks as seen what RETR read;
+// a session that ends otherwise does neither.
+func TestUpdate(t *testing.T) {
+	s := open(t, "Subject: one\n\n1\n", "Subject: two\n\n2\n", "Subject: three\n\n3\n")
+	if got := s.session("RETR 2|LAST|RSET|LAST|DELE 1"); got != "+OK 19 octets\nSubject: two\n\n2\n.\n+OK 2\n+OK 3 messages (59 octets)\n+OK 0\n+OK message 1 deleted\n"+bye(2) {
+		t.Error(got)
+	}
+	if got := s.session("LAST|TOP 2 0"); got != "+OK 1\n+OK top of message follows\nSubject: three\n\n.\n"+bye(2) {
+		t.Error(got)
+	}
+	c := s.dial()
+	for _, line := range []string{"USER alice", "PASS secret word", "RETR 2", "DELE 1"} {
+		c.send(line)
+	}
+	c.conn.Close()
+	s.pool.CloseIdle()
+	if got := s.session("LAST|STAT"); got != "+OK 1\n+OK 2 40\n"+bye(2) {
+		t.Errorf("after a connection that broke: %s", got)
+	}
+	m, err := s.box().Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close(t.Context())
+	for i, msg := range m.Messages() {
+		if seen := msg.Flags&spool.Seen != 0; seen != (i == 0) {
+			t.Errorf("UID %d: seen %v", msg.UID, seen)
+		}
+	}
+}
+
+// TestOperations: who reads a mailbox that was read lately costs the server three
+// operations, and no message is opened.
+func TestOperations(t *testing.T) {
+	s := open(t, "Subject: one\n\n1\n", "Subject: two\n\n2\n")
+	ops := new(netfs.Ops)
+	s.pool.Spool = s.spool.Counting(ops)
+	// A change in the last tick of the clock is looked for again; if that had no
+	// end, the test would time out.
+	for n := int64(4); n > 3; time.Sleep(time.Millisecond) {
+		before := ops.Read().Total()
+		if got := s.session("STAT|LIST|UIDL"); !strings.HasPrefix(got, "+OK 2 38\n") {
+			t.Fatal(got)
+		}
+		n = ops.Read().Total() - before
+	}
+}
+
+// TestSnapshot: what another host does meanwhile does not change a session, and
+// what it expunged can still be read.
+func TestSnapshot(t *testing.T) {
+	s := open(t, "Subject: one\n\n1\n", "Subject: two\n\n2\n")
+	c := s.dial()
+	c.send("USER alice")
+	c.send("PASS secret word")
+	h, err := netfs.OpenHost(s.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Share.Close()
+	other, err := spool.Open(t.Context(), h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := other.Box(t.Context(), "alice", spool.Inbox)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	m, err := b.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Expunge(t.Context(), spool.SetOf(1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Project(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.deliver("Subject: three\n\n3\n")
+	if got := s.session("STAT"); !strings.HasPrefix(got, "+OK 2 ") {
+		t.Errorf("another session: %s", got)
+	}
+	for _, line := range [][2]string{
+		{"STAT", "+OK 2 38\r\n"}, {"RETR 1", "+OK 19 octets\r\n"}, {"DELE 1", "+OK message 1 deleted\r\n"},
+		{"QUIT", "+OK mx.example.org signing off, 1 messages left\r\n"},
+	} {
+		if got := c.send(line[0]); got != line[1] {
+			t.Errorf("%s: %q, want %q", line[0], got, line[1])
+		}
+	}
+}
+
+// TestForeignSizes: the size of a message whose name does not tell it is that of
+// what is sent.
+func TestForeignSizes(t *testing.T) {
+	s := open(t)
+	long := "Subject: long\n\n" + strings.Repeat(strings.Repeat("x", 70)+"\n", 3000)
+	for name, text := range map[string]string{"1790000000.a.x": "Subject: a\n\nLF\n", "1790000001.b.x": long} {
+		if err := os.WriteFile(filepath.Join(s.dir, "users/alice/new", name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := s.session("LIST"); !strings.Contains(got, "\n1 18\n2 216017\n.\n") {
+		t.Error(got)
+	}
+	if got := s.session("RETR 2"); !strings.HasSuffix(got, long+".\n"+bye(2)) {
+		t.Errorf("it has %d bytes", len(got))
+	}
+	if one, two := s.session("UIDL"), s.session("UIDL"); one != two || strings.Count(one, "\n") != 5 {
+		t.Errorf("%s and %s", one, two)
+	}
+}
+
+// TestLogin: the ways to log in and what goes wrong with them.
+func TestLogin(t *testing.T) {
+	s := open(t, "Subject: one\n\n1\n")
+	plain := func(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
+	const in, denied = "+OK 1 messages (19 octets)", "-ERR [AUTH] wrong name or password"
+	for _, c := range []struct{ script, want string }{
+		{"PASS x", "-ERR give USER first"},
+		{"USER alice|PASS wrong", denied},
+		{"USER alice|PASS wrong|PASS secret word", "-ERR give USER first"},
+		{"USER nobody|PASS secret word", denied},
+		{"USER alice|PASS secret word", in},
+		{"AUTH PLAIN " + plain("\x00alice\x00secret word"), in},
+		{"AUTH PLAIN|" + plain("alice\x00alice\x00secret word"), in},
+		{"AUTH PLAIN " + plain("root\x00alice\x00secret word"), "-ERR [AUTH] bad credentials"},
+		{"AUTH PLAIN " + plain("alice"), "-ERR [AUTH] bad credentials"},
+		{"AUTH PLAIN =", "-ERR [AUTH] bad credentials"},
+		{"AUTH PLAIN|*", "-ERR given up"},
+		{"AUTH PLAIN %%", "-ERR that is no base64"},
+		{"AUTH LOGIN|" + plain("alice") + "|" + plain("secret word"), in},
+		{"AUTH LOGIN " + plain("alice") + "|" + plain("wrong"), denied},
+		{"AUTH FOO", "-ERR unknown mechanism"},
+		{"AUTH", "+OK mechanisms follow\r\nPLAIN\r\nLOGIN\r\n."},
+		{"STAT", "-ERR log in first"},
+		{"STLS", "-ERR STLS is not offered"},
+	} {
+		said := s.talk(append(strings.Split(c.script, "|"), "QUIT")...)
+		said, ok := strings.CutSuffix(said, "\r\n+OK mx.example.org signing off\r\n")
+		if !ok {
+			said, _, _ = strings.Cut(said, "\r\n+OK mx.example.org signing off, ")
+		}
+		if !strings.HasSuffix(said, "\r\n"+c.want) {
+			t.Errorf("%s: %q, want %q", c.script, said, c.want)
+		}
+	}
+}
+
+// TestPlain: a password of another host is not taken without encryption.
+func TestPlain(t *testing.T) {
+	s := open(t)
+	s.remote.Store(&net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 1})
+	said := s.talk("CAPA", "USER alice", "PASS secret word", "AUTH PLAIN", "QUIT")
+	if strings.Contains(said, "\nUSER\r\n") || strings.Contains(said, "SASL") || strings.Count(said, "give STLS first") != 2 {
+		t.Error(said)
+	}
+	s.remote.Store(&net.TCPAddr{IP: net.IPv6loopback, Port: 1})
+	if said := s.talk("USER alice", "PASS secret word", "QUIT"); !strings.Contains(said, "+OK 0 messages") {
+		t.Error(said)
+	}
+}
+
+// TestSTLS: what was said before it does not count, and nothing can be slipped in.
+func TestSTLS(t *testing.T) {
+	certified := httptest.NewTLSServer(nil)
+	defer certified.Close()
+	s := openWith(t, pop.Options{TLS: &tls.Config{Certificates: certified.TLS.Certificates}})
+	c := s.dial()
+	if _, capa := c.answer("CAPA"); !strings.Contains(capa, "\nSTLS\r\n") {
+		t.Errorf("CAPA: %q", capa)
+	}
+	c.send("USER alice")
+	c.send("STLS")
+	c.conn = tls.Client(c.conn, &tls.Config{InsecureSkipVerify: true})
+	c.r = bufio.NewReader(c.conn)
+	if got := c.send("PASS secret word"); got != "-ERR give USER first\r\n" {
+		t.Errorf("after STLS: %q", got)
+	}
+	if _, capa := c.answer("CAPA"); strings.Contains(capa, "STLS") {
+		t.Errorf("CAPA: %q", capa)
+	}
+	if got := c.send("STLS"); got != "-ERR STLS is not offered\r\n" {
+		t.Errorf("STLS: %q", got)
+	}
+	c.send("USER alice")
+	if got := c.send("PASS secret word"); got != "+OK 0 messages (0 octets)\r\n" {
+		t.Errorf("PASS: %q", got)
+	}
+	c = s.dial()
+	if _, err := io.WriteString(c.conn, "STLS\r\nUSER alice\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if said, _ := io.ReadAll(c.r); strings.Count(string(said), "\n") > 1 {
+		t.Errorf("commands were slipped in, and the server said %q", said)
+	}
+}
+
+// TestBadCommands: who sends nothing but nonsense is sent away.
+func TestBadCommands(t *testing.T) {
+	s := open(t)
+	c := s.dial()
+	for n := range 20 {
+		if _, err := io.WriteString(c.conn, strings.Repeat("x", 20000)+"\r\n\x00\xff\r\nFOO\n"); err != nil && n == 0 {
+			t.Fatal(err)
+		}
+	}
+	said, _ := io.ReadAll(c.r)
+	if n := strings.Count(string(said), "-ERR"); n != 10 {
+		t.Errorf("%d answers: %q", n, said)
+	}
+	if got := s.session("STAT"); got != "+OK 0 0\n"+bye(0) {
+		t.Error(got)
+	}
+}
