@@ -35,12 +35,8 @@ type forwarding struct {
 
 // forwarding is nil where no .forward counts. What it reads may be root's alone.
 func (a *app) forwarding(c *cli.Context) (*forwarding, error) {
-	switch on := cmp.Or(c.String("forward"), "off"); on {
-	case "on":
-	case "off":
-		return nil, nil
-	default:
-		return nil, fmt.Errorf("%w: forward %q: it is on or off", errConfig, on)
+	if on, err := isOn(c, "forward"); !on {
+		return nil, err
 	}
 	send, err := a.outgoing(c)
 	if err != nil || !strings.HasPrefix(a.location(c), homeTemplate) {

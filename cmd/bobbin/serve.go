@@ -15,11 +15,15 @@ import (
 
 	"github.com/bobbinmail/bobbin/delivery"
 	"github.com/bobbinmail/bobbin/readers/lmtp"
+	"github.com/bobbinmail/bobbin/readers/pop"
 	"github.com/bobbinmail/bobbin/readers/server"
 )
 
-// defaultLMTP is where LMTP is served when nobody says where.
-const defaultLMTP = "127.0.0.1:10024"
+// Where is served when nobody says where.
+const (
+	defaultLMTP = "127.0.0.1:10024"
+	defaultPOP3 = "127.0.0.1:10110"
+)
 
 func (a *app) serveCommand() *cli.Command {
 	return a.with(notes{
@@ -32,17 +36,21 @@ func (a *app) serveCommand() *cli.Command {
 		SeeAlso: []string{"bobbin-deliver(1)", "bobbin-config(1)", "lmtp(8)"},
 	}, &cli.Command{
 		Name:  "serve",
-		Usage: "take mail by LMTP",
-		Description: "Serves LMTP (RFC 2033) until it is interrupted, and then lets every client finish its command. A message for several recipients is " +
+		Usage: "take mail by LMTP, show it by POP3",
+		Description: "Serves LMTP (RFC 2033) and POP3 (RFC 1939) until it is interrupted, and then lets every client finish its command. Without any address both are served to this host. " +
+			"A message that comes by LMTP for several recipients is " +
 			"taken once and delivered to one after the other; 250 means that it is durable there. bobbin-config(1) has the rules for addresses under detail-separator, local-domains, catch-all and address-case, and says how mail that comes twice is dropped. An unknown user is refused with " +
-			"550 5.1.1; whatever can mend itself is a temporary error. Each recipient is a line of the log on standard error. With --location each delivery is a process of its own, which becomes the user. " +
+			"550 5.1.1; whatever can mend itself is a temporary error. Each recipient is a line of the log on standard error. With --location each delivery is a process of its own, which becomes the user; then there is no POP3. " +
+			"POP3 shows INBOX as it is at login, locks nothing, and takes passwords with TLS or from this host; see plain-login in bobbin-config(1). " +
 			"Root opens the sockets and then becomes the owner of the spool.",
 		Flags: append([]cli.Flag{
 			spoolFlag(), locationFlag(),
 			&cli.StringSliceFlag{Name: "lmtp", Usage: "serve LMTP at `ADDRESS`: HOST:PORT or unix:PATH; may be repeated", DefaultText: defaultLMTP},
+			&cli.StringSliceFlag{Name: "pop3", Usage: "serve POP3 at `ADDRESS`", DefaultText: defaultPOP3},
+			&cli.StringSliceFlag{Name: "pop3s", Usage: "serve POP3 with TLS from the beginning at `ADDRESS`", DefaultText: "none"},
 			&cli.Int64Flag{Name: "max-size", Usage: "take messages of at most `BYTES`", Value: 128 << 20},
 			&cli.StringFlag{Name: "log", Usage: "write the log as `FORMAT`, text or json", Value: "text"},
-			settingOf("trusted").flag(), settingOf("tls-cert").flag(), settingOf("tls-key").flag(),
+			settingOf("trusted").flag(), settingOf("tls-cert").flag(), settingOf("tls-key").flag(), settingOf("plain-login").flag(),
 		}, deliveryFlags()...),
 		Action: a.serve,
 	})
@@ -68,48 +76,76 @@ func (a *app) serve(c *cli.Context) error {
 	}
 	o.Name, _ = os.Hostname()
 	// Before root becomes the owner of the spool.
-	listeners, err := listen(c.StringSlice("lmtp"))
+	doors, err := a.openDoors(c)
 	if err != nil {
 		return err
 	}
 	defer func() {
-		for _, l := range listeners {
-			_ = l.Close()
+		for _, d := range doors {
+			_ = d.Close()
 		}
 	}()
-	backend, err := a.lmtpBackend(c)
+	protocols, done, err := a.protocols(c, o)
 	if err != nil {
 		return err
 	}
-	protocol := lmtp.New(backend, o).Protocol()
-	serve := make([]server.Listener, len(listeners))
-	for i, l := range listeners {
-		serve[i] = server.Listener{Listener: l, Protocol: protocol}
-		if _, err := fmt.Fprintf(a.out, "LMTP at %s\n", address(l)); err != nil {
+	defer done()
+	serve := make([]server.Listener, len(doors))
+	for i, d := range doors {
+		serve[i] = server.Listener{Listener: d, Protocol: protocols[d.protocol]}
+		if d.tls {
+			serve[i].TLS = o.TLS
+		}
+		if _, err := fmt.Fprintf(a.out, "%s at %s\n", strings.ToUpper(d.flag), address(d)); err != nil {
 			return err
 		}
 	}
 	return (&server.Server{Log: o.Log}).Run(c.Context, serve...)
 }
 
-func listen(addresses []string) (listeners []net.Listener, err error) {
-	if len(addresses) == 0 {
-		addresses = []string{defaultLMTP}
+// door is a socket that clients come in by.
+type door struct {
+	net.Listener
+	flag     string // that opened it
+	protocol string
+	tls      bool // from the first byte
+}
+
+// openDoors opens what the flags name, or the default ones.
+func (a *app) openDoors(c *cli.Context) (doors []door, err error) {
+	var wanted []door
+	var at []string
+	for _, d := range []door{{flag: "lmtp", protocol: "lmtp"}, {flag: "pop3", protocol: "pop3"}, {flag: "pop3s", protocol: "pop3", tls: true}} {
+		for _, address := range c.StringSlice(d.flag) {
+			wanted, at = append(wanted, d), append(at, address)
+		}
+		switch {
+		case d.protocol == "pop3" && c.IsSet(d.flag) && a.location(c) != "":
+			return nil, usageErrorf("--%s shows the mail in a spool, and not what is at --location", d.flag)
+		case d.tls && c.IsSet(d.flag) && c.String("tls-cert") == "":
+			return nil, usageErrorf("--%s needs --tls-cert and --tls-key", d.flag)
+		}
 	}
-	for _, at := range addresses {
-		l, err := server.Listen(at)
+	if len(wanted) == 0 {
+		wanted, at = append(wanted, door{flag: "lmtp", protocol: "lmtp"}), append(at, defaultLMTP)
+		if a.location(c) == "" {
+			wanted, at = append(wanted, door{flag: "pop3", protocol: "pop3"}), append(at, defaultPOP3)
+		}
+	}
+	for i, d := range wanted {
+		d.Listener, err = server.Listen(at[i])
 		if errors.Is(err, server.ErrAddress) {
-			err = usageErrorf("--lmtp: %v", err)
+			err = usageErrorf("--%s: %v", d.flag, err)
 		}
 		if err != nil {
-			for _, l := range listeners {
-				_ = l.Close()
+			for _, d := range doors {
+				_ = d.Close()
 			}
 			return nil, err
 		}
-		listeners = append(listeners, l)
+		doors = append(doors, d)
 	}
-	return listeners, nil
+	return doors, nil
 }
 
 func address(l net.Listener) string {
@@ -174,6 +210,27 @@ func unnamedFile() (*os.File, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
+}
+
+// protocols returns what is spoken behind the doors. done ends it when nobody
+// is served any more.
+func (a *app) protocols(c *cli.Context, o lmtp.Options) (list map[string]server.Protocol, done func(), err error) {
+	backend, err := a.lmtpBackend(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	list = map[string]server.Protocol{"lmtp": lmtp.New(backend, o).Protocol()}
+	in, ok := backend.(*spoolBackend)
+	if !ok {
+		return list, func() {}, nil
+	}
+	show := newPOPBackend(in.spool)
+	plain, err := isOn(c, "plain-login")
+	if err != nil {
+		return nil, nil, err
+	}
+	list["pop3"] = pop.New(show, pop.Options{Name: o.Name, TLS: o.TLS, Plain: plain, Log: o.Log}).Protocol()
+	return list, show.pool.CloseIdle, nil
 }
 
 // lmtpBackend delivers into the spool, or runs "bobbin deliver" for users whose

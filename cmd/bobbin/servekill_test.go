@@ -65,7 +65,7 @@ func TestServeKilled(t *testing.T) {
 // serve starts the server and kills it, and starts it again.
 func (k *killing) serve(done chan struct{}) {
 	for n := 1; ; n++ {
-		cmd, err := serveProcess(k.program, "--spool", k.dir, "--lmtp", "unix:"+k.socket, "--duplicates", "drop")
+		cmd, _, err := serveProcess(k.program, "--spool", k.dir, "--lmtp", "unix:"+k.socket, "--duplicates", "drop")
 		if err != nil {
 			k.t.Error(err)
 			return
@@ -160,23 +160,24 @@ func (k *killing) count(messages int) {
 	}
 }
 
-// serveProcess starts the program and waits until it serves.
-func serveProcess(program string, words ...string) (*exec.Cmd, error) {
-	cmd := exec.Command(program, append([]string{"serve"}, words...)...)
+// serveProcess starts the program, waits until it serves, and tells what it says
+// of the first address.
+func serveProcess(program string, words ...string) (cmd *exec.Cmd, at string, err error) {
+	cmd = exec.Command(program, append([]string{"serve"}, words...)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	var said strings.Builder
 	cmd.Stderr = &said
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil || !strings.HasPrefix(line, "LMTP at ") {
+	at, err = bufio.NewReader(out).ReadString('\n')
+	if err != nil || !strings.Contains(at, " at ") {
 		_ = cmd.Process.Kill()
-		return nil, errors.Join(err, cmd.Wait(), fmt.Errorf("the server said %q %s", line, said.String()))
+		return nil, "", errors.Join(err, cmd.Wait(), fmt.Errorf("the server said %q %s", at, said.String()))
 	}
-	return cmd, nil
+	return cmd, strings.TrimSpace(at), nil
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/urfave/cli/v2"
 )
 
@@ -117,6 +119,10 @@ var settings = []setting{
 		Name: "tls-key", Value: "FILE", Env: "BOBBIN_TLS_KEY", Usage: "the certificate's private key is in `FILE`", Default: "none",
 		Text: "In PEM.",
 	},
+	{
+		Name: "plain-login", Value: "SWITCH", Env: "BOBBIN_PLAIN_LOGIN", Usage: "take passwords without TLS from other hosts: `SWITCH` is on or off", Default: "off",
+		Text: "With off, POP3 clients of other hosts must give STLS before they log in, or use --pop3s. Those of the host itself need not.",
+	},
 }
 
 func settingOf(name string) *setting {
@@ -136,6 +142,18 @@ func (s *setting) flag() cli.Flag {
 func spoolFlag() cli.Flag    { return settingOf("spool").flag() }
 func userFlag() cli.Flag     { return settingOf("user").flag() }
 func locationFlag() cli.Flag { return settingOf("location").flag() }
+
+// isOn reads a setting that is a switch, which is off when nobody gives it.
+func isOn(c *cli.Context, name string) (bool, error) {
+	switch value := c.String(name); value {
+	case "on":
+		return true, nil
+	case "off", "":
+		return false, nil
+	default:
+		return false, fmt.Errorf("%w: %s %q: it is on or off", errConfig, name, value)
+	}
+}
 
 // deliveryFlags are the settings of commands that bring mail in.
 func deliveryFlags() (list []cli.Flag) {
