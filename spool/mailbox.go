@@ -80,7 +80,7 @@ func (b *Box) Open(ctx context.Context) (*Mailbox, error) {
 	if err != nil {
 		return nil, b.wrap(err)
 	}
-	if err := m.scan(ctx); noRoom(err) {
+	if err := m.scan(ctx); NoRoom(err) {
 		m.limited = err
 	} else if err != nil {
 		m.Close(ctx)
@@ -89,9 +89,10 @@ func (b *Box) Open(ctx context.Context) (*Mailbox, error) {
 	return m, nil
 }
 
-// noRoom tells errors that keep a mailbox from being written and not from
-// being read.
-func noRoom(err error) bool {
+// NoRoom tells errors that keep a mailbox from being written and not from being
+// read: the disk is full, over quota or read-only. After one of [Mailbox.Refresh]
+// the mailbox can be listed, without its newest mail.
+func NoRoom(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EROFS)
 }
 

@@ -66,7 +66,7 @@ func (m *Mailbox) reach(ctx context.Context, msg *Message, use func(name string)
 		if try == 2 {
 			break
 		}
-		if err := m.relist(ctx); err != nil && !noRoom(err) {
+		if err := m.relist(ctx); err != nil && !NoRoom(err) {
 			return err // without room new mail has no UIDs, and places are known
 		}
 	}

@@ -53,7 +53,7 @@ type Use struct {
 }
 
 // Open opens a user's folder, or joins those who have it open, and looks for
-// new mail. The error is that of [spool.Spool.Box], [spool.Box.Open] or
+// new mail, for which there may be no room (see [spool.NoRoom]). The error is that of [spool.Spool.Box], [spool.Box.Open] or
 // [spool.Mailbox.Refresh]; one that these say of a mailbox which was open for
 // long, and is another now, is not returned: it is opened anew.
 func (p *Pool) Open(ctx context.Context, user, folder string) (*Use, error) {
@@ -61,7 +61,9 @@ func (p *Pool) Open(ctx context.Context, user, folder string) (*Use, error) {
 		e, first := p.join(key{user, folder})
 		err := p.opened(ctx, e, first)
 		if err == nil && !first {
-			err = e.mailbox.Refresh(ctx)
+			if err = e.mailbox.Refresh(ctx); spool.NoRoom(err) {
+				err = nil
+			}
 		}
 		if err == nil {
 			return &Use{e.mailbox, p, e}, nil

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"errors"
-	"fmt"
 	"regexp"
 	"strings"
 
@@ -133,10 +132,9 @@ func (d *drop) totals() (n int, size int64) {
 	return n, size
 }
 
-// update carries out DELE, and marks as seen what was read and stays; it
-// returns how many messages it removed. That some are gone already is what was
-// wanted.
-func (d *drop) update(ctx context.Context) (removed int, err error) {
+// update removes what DELE named, and then marks as seen what was read and
+// stays. That some messages are gone already is what was wanted.
+func (d *drop) update(ctx context.Context) (removed int, expunged, marked error) {
 	var gone, seen []uint32
 	for i := range d.items {
 		switch it := &d.items[i]; {
@@ -147,18 +145,15 @@ func (d *drop) update(ctx context.Context) (removed int, err error) {
 		}
 	}
 	d.left = len(d.items) - len(gone)
-	if len(seen) > 0 {
-		_, err = d.mailbox.SetFlags(ctx, spool.SetOf(seen...), spool.FlagChange{Add: spool.Seen})
-	}
 	if len(gone) > 0 {
-		set, e := d.mailbox.Expunge(ctx, spool.SetOf(gone...))
+		var set spool.UIDSet
+		set, expunged = d.mailbox.Expunge(ctx, spool.SetOf(gone...))
 		for _, r := range set {
 			removed += int(r.Last-r.First) + 1
 		}
-		err = errors.Join(err, e)
 	}
-	if err != nil {
-		err = fmt.Errorf("end of session: %w", err)
+	if len(seen) > 0 {
+		_, marked = d.mailbox.SetFlags(ctx, spool.SetOf(seen...), spool.FlagChange{Add: spool.Seen})
 	}
-	return removed, err
+	return removed, expunged, marked
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"log/slog"
+	"time"
 
 	"github.com/bobbinmail/bobbin/readers/pool"
 	"github.com/bobbinmail/bobbin/readers/server"
@@ -48,6 +49,7 @@ func (s *Server) Protocol() server.Protocol {
 	return server.Protocol{
 		Name:  "pop3",
 		Busy:  "-ERR [SYS/TEMP] too many connections, try again later\r\n",
+		Idle:  10 * time.Minute, // the least of RFC 1939 §3
 		Serve: s.serve,
 	}
 }

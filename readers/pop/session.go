@@ -225,10 +225,13 @@ func (x *session) quit(ctx context.Context, _ []string) {
 		x.ok("%s signing off", x.server.Name)
 		return
 	}
-	n, err := x.drop.update(ctx)
+	n, err, marked := x.drop.update(ctx)
 	x.removed = n
+	if marked != nil { // no promise of POP3
+		x.log.Warn("messages are not marked as seen", "user", x.user, "error", marked)
+	}
 	if err != nil {
-		x.log.Error("update", "user", x.user, "error", err)
+		x.log.Error("messages are not removed", "user", x.user, "error", err)
 		x.fail("[SYS/TEMP] some deleted messages are not removed, try again later")
 		return
 	}

@@ -2,228 +2,23 @@ package pop_test
 
 import (
 	"bufio"
-	"context"
 	"crypto/tls"
 	"encoding/base64"
-	"fmt"
+	"errors"
 	"io"
-	"log/slog"
 	"net"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
-	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/bobbinmail/bobbin/netfs"
-	"github.com/bobbinmail/bobbin/readers"
-	"github.com/bobbinmail/bobbin/readers/pool"
 	"github.com/bobbinmail/bobbin/readers/pop"
-	"github.com/bobbinmail/bobbin/readers/server"
 	"github.com/bobbinmail/bobbin/spool"
 )
-
-// shop is a spool with one user and a server.
-type shop struct {
-	net.Listener
-	t      testing.TB
-	dir    string
-	spool  *spool.Spool
-	pool   *pool.Pool
-	at     net.Addr
-	remote atomic.Pointer[net.TCPAddr] // where clients seem to come from; nil for the socket
-}
-
-// Accept lets clients come from elsewhere.
-func (s *shop) Accept() (net.Conn, error) {
-	c, err := s.Listener.Accept()
-	if at := s.remote.Load(); at != nil && err == nil {
-		return remoteConn{c, at}, nil
-	}
-	return c, err
-}
-
-type remoteConn struct {
-	net.Conn
-	at net.Addr
-}
-
-func (c remoteConn) RemoteAddr() net.Addr { return c.at }
-
-func (s *shop) Login(_ context.Context, _ *server.Conn, name string, password []byte) (string, error) {
-	if name != "alice" || string(password) != "secret word" {
-		return "", readers.ErrDenied
-	}
-	return name, nil
-}
-
-func (s *shop) Inbox(ctx context.Context, user string) (*pool.Use, error) {
-	return s.pool.Open(ctx, user, spool.Inbox)
-}
-
-func open(t *testing.T, texts ...string) *shop {
-	t.Helper()
-	return openWith(t, pop.Options{}, texts...)
-}
-
-func openWith(t testing.TB, o pop.Options, texts ...string) *shop {
-	t.Helper()
-	s := &shop{t: t, dir: t.TempDir()}
-	h, err := netfs.OpenHost(s.dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if s.spool, err = spool.Init(t.Context(), h, spool.InitOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	a, err := s.spool.Accounts(t.Context())
-	if err == nil {
-		err = a.Add(t.Context(), "alice", nil)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, text := range texts {
-		s.deliver(text)
-	}
-	s.pool = &pool.Pool{Spool: s.spool}
-	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Listener, s.at = l, l.Addr()
-	ctx, stop := context.WithCancel(t.Context())
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	o.Name, o.Log = "mx.example.org", log
-	frame := &server.Server{Log: log}
-	ended := make(chan error, 1)
-	go func() {
-		ended <- frame.Run(ctx, server.Listener{Listener: s, Protocol: pop.New(s, o).Protocol()})
-	}()
-	t.Cleanup(func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-		s.pool.CloseIdle()
-		_ = h.Share.Close()
-	})
-	return s
-}
-
-func (s *shop) box() *spool.Box {
-	s.t.Helper()
-	b, err := s.spool.Box(s.t.Context(), "alice", spool.Inbox)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() { _ = b.Close() })
-	return b
-}
-
-func (s *shop) deliver(text string) {
-	s.t.Helper()
-	in, err := s.box().Receive(s.t.Context())
-	if err == nil {
-		_, err = io.WriteString(in, text)
-	}
-	if err == nil {
-		err = in.Finish(int64(strings.Count(text, "\n")-strings.Count(text, "\r\n")), false)
-	}
-	if err == nil {
-		err = in.Publish(s.t.Context())
-	}
-	if err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-// client is a connection to the server.
-type client struct {
-	t    testing.TB
-	conn net.Conn
-	r    *bufio.Reader
-}
-
-func (s *shop) dial() *client {
-	s.t.Helper()
-	conn, err := net.Dial(s.at.Network(), s.at.String())
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(time.Minute))
-	c := &client{s.t, conn, bufio.NewReader(conn)}
-	c.line()
-	return c
-}
-
-func (c *client) line() string {
-	c.t.Helper()
-	line, err := c.r.ReadString('\n')
-	if err != nil {
-		c.t.Fatalf("%v after %q", err, line)
-	}
-	return line
-}
-
-// send sends a line and returns the first one of the answer, whose others it
-// reads.
-func (c *client) send(line string) string {
-	c.t.Helper()
-	first, _ := c.answer(line)
-	return first
-}
-
-func (c *client) answer(line string) (first, all string) {
-	c.t.Helper()
-	if _, err := io.WriteString(c.conn, line+"\r\n"); err != nil {
-		c.t.Fatal(err)
-	}
-	first = c.line()
-	all = first
-	verb, arg, _ := strings.Cut(line, " ")
-	long := slices.Contains([]string{"RETR", "TOP", "CAPA"}, verb) || slices.Contains([]string{"LIST", "UIDL", "AUTH", "LANG"}, verb) && arg == ""
-	for text := first; long && first[0] == '+' && text != ".\r\n"; all += text {
-		text = c.line()
-	}
-	return first, all
-}
-
-// talk sends lines, each after the answer to the one before it, and returns all
-// that the server said to them.
-func (s *shop) talk(lines ...string) string {
-	s.t.Helper()
-	c := s.dial()
-	said := "\r\n"
-	for _, line := range lines {
-		_, all := c.answer(line)
-		said += all
-	}
-	if rest, err := io.ReadAll(c.r); err != nil || len(rest) > 0 {
-		s.t.Fatalf("%q and %v after the end", rest, err)
-	}
-	return said
-}
-
-// session logs in, sends lines with "|" between them and QUIT, and returns what
-// the server said after login, without CRs.
-func (s *shop) session(script string) string {
-	s.t.Helper()
-	text := s.talk(strings.Split("USER alice|PASS secret word|"+script+"|QUIT", "|")...)
-	text = strings.ReplaceAll(text, "\r\n", "\n")
-	_, text, _ = strings.Cut(text, "send the password with PASS\n")
-	_, text, _ = strings.Cut(text, "\n")
-	return text
-}
-
-// bye is how a session ends.
-func bye(left int) string {
-	return fmt.Sprintf("+OK mx.example.org signing off, %d messages left\n", left)
-}
 
 // TestTransactions: commands of RFC 1939, 2449 and 6856, and what old clients send,
 // in sessions that change nothing.
@@ -355,6 +150,42 @@ func TestSnapshot(t *testing.T) {
 		if got := c.send(line[0]); got != line[1] {
 			t.Errorf("%s: %q, want %q", line[0], got, line[1])
 		}
+	}
+}
+
+// TestFullDisk: mail can be read and deleted where nothing can be written.
+func TestFullDisk(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("mounting a small file system needs root")
+	}
+	dir := t.TempDir()
+	if err := syscall.Mount("bobbin-test", dir, "tmpfs", 0, "size=1m"); err != nil {
+		t.Skip("no file system can be mounted: ", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	s := openAt(t, dir, pop.Options{}, "Subject: one\n\n1\n", "Subject: two\n\n2\n")
+	if got := s.session("STAT"); got != "+OK 2 38\n"+bye(2) {
+		t.Fatal(got)
+	}
+	s.deliver("Subject: three\n\n3\n")
+	f, err := os.Create(filepath.Join(dir, "users/other"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.Write(make([]byte, 2<<20)); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("filling the disk: %v", err)
+	}
+	if got := s.session("RETR 2|DELE 1"); got != "+OK 19 octets\nSubject: two\n\n2\n.\n+OK message 1 deleted\n"+bye(1) {
+		t.Error(got)
+	}
+	s.pool.CloseIdle()
+	if got := s.session("RETR 1"); !strings.HasPrefix(got, "+OK 19 octets\nSubject: two\n") {
+		t.Error(got)
 	}
 }
 

@@ -58,6 +58,8 @@ type Protocol struct {
 	Name string
 	// Busy is what a client is told that is one too many, with its line end.
 	Busy string
+	// Idle takes the place of Limits.Idle if that is too short for the protocol.
+	Idle time.Duration
 	// Serve talks to a client until one of the two has had enough; then the
 	// connection is closed. The context ends when the server's patience does.
 	Serve func(ctx context.Context, c *Conn)
@@ -156,7 +158,9 @@ func (s *Server) accept(ctx, work context.Context, l Listener) error {
 // admit serves a client or tells it that it is one too many.
 func (s *Server) admit(work context.Context, raw net.Conn, l Listener) {
 	p := l.Protocol
-	c := newConn(raw, s.Limits)
+	limits := s.Limits
+	limits.Idle = max(limits.Idle, p.Idle)
+	c := newConn(raw, limits)
 	address := c.Address()
 	s.mu.Lock()
 	full := len(s.open) >= s.Limits.Connections || address != "" && s.from[address] >= s.Limits.PerAddress
