@@ -27,20 +27,17 @@ var (
 	ErrInjected = errors.New("data before TLS")
 )
 
-// bufferSize is how much is read from a socket at a time, in bytes: it is what
-// a connection costs.
-const bufferSize = 16 << 10
-
 // skipped is how long a line may be before its client is given up.
 const skipped = 64 << 10
 
 // Conn is a client. It is used by the one goroutine that serves it.
 type Conn struct {
-	// Reader has what the client sends; lines are read by ReadLine.
+	// Reader has what the client sends; lines are read by ReadLine, which puts
+	// another in its place when it had to wait.
 	Reader *bufio.Reader
 	// Writer holds answers back until ReadLine has to wait, so that those to
 	// pipelined commands go together.
-	Writer *bufio.Writer
+	Writer *Writer
 	// Remote is the client's address, for the log; "unix" for a unix socket.
 	Remote string
 	// ID names the connection in the log.
@@ -63,8 +60,8 @@ func newConn(raw net.Conn, l Limits) *Conn {
 	if raw.RemoteAddr() != nil && raw.RemoteAddr().Network() != "unix" {
 		c.Remote = raw.RemoteAddr().String()
 	}
-	c.Reader = bufio.NewReaderSize(rawReader{c}, bufferSize)
-	c.Writer = bufio.NewWriterSize(rawWriter{c}, 4<<10)
+	c.Reader = newReader(rawReader{c})
+	c.Writer = &Writer{raw: rawWriter{c}}
 	return c
 }
 
@@ -116,7 +113,11 @@ func (c *Conn) ReadLine(limit int) ([]byte, error) {
 	if !c.wait() {
 		return nil, ErrEnding
 	}
-	line, err := c.line(limit)
+	err := c.readable()
+	var line []byte
+	if err == nil {
+		line, err = c.line(limit)
+	}
 	if c.waited() && errors.Is(err, os.ErrDeadlineExceeded) {
 		return nil, ErrEnding
 	}
