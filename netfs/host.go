@@ -5,6 +5,8 @@ import (
 	"encoding/base32"
 	"fmt"
 	"io"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -31,8 +33,34 @@ type Host struct {
 	Sleep func(ctx context.Context, d time.Duration) error
 	// Ops counts what this host asked of the server.
 	Ops *Ops
+	// Parallel is how many operations one piece of work may have under way at a
+	// time, see [Host.Each]; 0 is 1, as in a simulation, where the order of
+	// operations decides what happens.
+	Parallel int
 	// Memory is what this host's processes leave to later ones; nil for none.
 	Memory Memory
+}
+
+// Each calls f for 0 to n-1, in order and at most Parallel at a time, and
+// returns when all calls have. On a share most of the time of each is waiting.
+func (h *Host) Each(n int, f func(i int)) {
+	workers := min(h.Parallel, n)
+	if workers <= 1 {
+		for i := range n {
+			f(i)
+		}
+		return
+	}
+	var next atomic.Int64
+	var all sync.WaitGroup
+	for range workers {
+		all.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				f(i)
+			}
+		})
+	}
+	all.Wait()
 }
 
 // Memory keeps short texts on a disk of the host's own, beside the share. It

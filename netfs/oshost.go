@@ -25,14 +25,15 @@ func OpenHost(dir string) (*Host, error) {
 	name, _ := os.Hostname()
 	ops := new(Ops)
 	return &Host{
-		Share:   Counted(share, ops, p),
-		Profile: p,
-		Tag:     hostTag(name),
-		Rand:    rand.Reader,
-		Wall:    time.Now,
-		Boot:    bootTime,
-		Sleep:   sleep,
-		Ops:     ops,
+		Share:    Counted(share, ops, p),
+		Profile:  p,
+		Tag:      hostTag(name),
+		Parallel: 16,
+		Rand:     rand.Reader,
+		Wall:     time.Now,
+		Boot:     bootTime,
+		Sleep:    sleep,
+		Ops:      ops,
 	}, nil
 }
 

@@ -17,8 +17,10 @@ import (
 
 const (
 	// segmentRows is how many new summaries are worth a segment while more
-	// are being made, and the most that closing a mailbox makes.
-	segmentRows = 256
+	// are being made.
+	segmentRows = 1024
+	// closeRows is the most that closing a mailbox makes.
+	closeRows = 256
 	// segmentMin is how many are worth one when no more will come: reading
 	// fewer messages again costs little.
 	segmentMin = 16
@@ -52,7 +54,7 @@ func (m *Mailbox) Summarize(ctx context.Context, n int) (left int) {
 			return left
 		}
 		// Who wants to see a message that cannot be read is told why.
-		_, _ = m.summary(ctx, msg, Columns, nil)
+		_, _ = m.read(ctx, msg, Columns)
 	}
 	m.KeepSummaries(ctx)
 	return left

@@ -265,7 +265,7 @@ func (m *Mailbox) Close(ctx context.Context) {
 	assigned := m.assigned
 	m.mu.RUnlock()
 	if assigned >= segmentMin {
-		m.Summarize(ctx, min(assigned, segmentRows))
+		m.Summarize(ctx, min(assigned, closeRows))
 	} else {
 		m.KeepSummaries(ctx)
 	}

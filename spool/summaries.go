@@ -54,35 +54,67 @@ func (m *Mailbox) Summaries(ctx context.Context, set UIDSet, want Want) iter.Seq
 		}
 		m.mu.RUnlock()
 		tables := tableCache{m: m, want: want}
-		for i, msg := range msgs {
-			s, err := m.summary(ctx, msg, want, tables.of(ctx, from[i]))
-			if errors.Is(err, ErrNoMessage) {
-				continue
+		for first := 0; first < len(msgs); {
+			batch := msgs[first:min(first+max(2*m.box.spool.Host.Parallel, 1), len(msgs))]
+			for _, r := range m.summarizeAll(ctx, batch, from[first:], &tables) {
+				if errors.Is(r.err, ErrNoMessage) {
+					continue
+				}
+				if !yield(r.summary, r.err) || r.err != nil && ctx.Err() != nil {
+					return
+				}
 			}
-			if err != nil {
-				s = &summary.Summary{UID: msg.UID, Size: msg.Size, Wire: wireInName(msg.Name), Date: msg.Date}
-			}
-			if !yield(s, err) || err != nil && ctx.Err() != nil {
-				return
-			}
+			first += len(batch)
 			m.keepSummaries(ctx, segmentRows)
 		}
 	}
 }
 
-// summary returns the summary of one message: from a table if it is there.
-func (m *Mailbox) summary(ctx context.Context, msg *Message, want Want, t *summary.Table) (*summary.Summary, error) {
+// summarized is the summary of a message, or why there is none, with what the
+// log knows.
+type summarized struct {
+	summary *summary.Summary
+	err     error
+}
+
+// summarizeAll returns the summaries of some messages. Those that are in no
+// segment are read side by side.
+func (m *Mailbox) summarizeAll(ctx context.Context, msgs []*Message, from []*segmentFile, tables *tableCache) []summarized {
+	all := make([]summarized, len(msgs))
+	var missing []int
+	for i, msg := range msgs {
+		if all[i].summary = m.known(msg, tables.want, tables.of(ctx, from[i])); all[i].summary == nil {
+			missing = append(missing, i)
+		}
+	}
+	m.box.spool.Host.Each(len(missing), func(i int) {
+		msg, r := msgs[missing[i]], &all[missing[i]]
+		if r.summary, r.err = m.read(ctx, msg, tables.want); r.err != nil {
+			r.summary = &summary.Summary{UID: msg.UID, Size: msg.Size, Wire: wireInName(msg.Name), Date: msg.Date}
+		}
+	})
+	return all
+}
+
+// known returns the summary of a message if there is one in a table or in
+// memory, else nil.
+func (m *Mailbox) known(msg *Message, want Want, t *summary.Table) *summary.Summary {
 	if t != nil {
 		if s := t.Find(msg.UID); s != nil && s.Size == msg.Size && want.satisfies(s) {
-			return s, nil
+			return s
 		}
 	}
 	m.mu.RLock()
 	s := m.fresh[msg.UID]
 	m.mu.RUnlock()
 	if s != nil && want.satisfies(s) {
-		return s, nil
+		return s
 	}
+	return nil
+}
+
+// read reads a message and keeps its summary.
+func (m *Mailbox) read(ctx context.Context, msg *Message, want Want) (*summary.Summary, error) {
 	s, err := m.summarize(ctx, msg, want)
 	if err != nil {
 		return nil, m.box.wrap(fmt.Errorf("UID %d: %w", msg.UID, err))

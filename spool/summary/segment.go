@@ -47,9 +47,12 @@ type Segment struct {
 // Fits tells whether rows make a segment within the limits.
 func Fits(rows []*Summary) bool {
 	list, structures := len(segmentHead)+120, 0
+	var b []byte
 	for _, s := range rows {
-		list += len(s.appendList(nil))
-		structures += len(s.appendStructure(nil))
+		b = s.appendList(b[:0])
+		list += len(b)
+		b = s.appendStructure(b[:0])
+		structures += len(b)
 	}
 	return len(rows) <= MaxRows && list <= MaxList && structures <= MaxStructures
 }
