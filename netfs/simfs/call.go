@@ -278,6 +278,7 @@ func (c *call) execute() {
 	case opSync:
 		if r.err = c.file.flushAll(); r.err == nil {
 			s.harden(c.file.node)
+			c.file.node.unsynced = false
 		}
 	case opClose:
 		r.err = c.file.flushAll()

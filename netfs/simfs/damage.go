@@ -72,13 +72,19 @@ func (s *Server) back(keep uint64) (n int) {
 }
 
 // loseUnsynced takes back what a power failure leaves nothing of: of the
-// changes that no sync made durable, those after a point in time. Where a
+// changes that no sync made durable, those after a point in time, and the
+// content of files that were not synced, even where their names stay. Where a
 // directory's fsync is nothing, the server answers when all is on disk. The
 // last change that stays may be a link without its target, as on btrfs.
 func (s *Server) loseUnsynced(rng *rand.Rand, empty float64) (n int) {
 	p := &s.past
 	keep := p.durable + rng.Uint64N(p.changes-p.durable+1)
 	n = s.back(keep)
+	for _, c := range p.saved {
+		if c.node.unsynced {
+			c.node.data, c.node.unsynced = nil, false
+		}
+	}
 	if keep > p.durable && empty > 0 && rng.Float64() < empty {
 		for _, c := range p.saved {
 			if c.change == keep && c.was.nlink == 0 && c.node.mode&fs.ModeSymlink != 0 {

@@ -74,6 +74,38 @@ func TestPowerLoss(t *testing.T) {
 	}
 }
 
+// A power failure empties a file whose name is durable and whose content is
+// not.
+func TestPowerLossOfContent(t *testing.T) {
+	for _, synced := range []bool{false, true} {
+		o := simfs.Case{Share: "local"}.Options()
+		simfs.Run(t, o, func(t *testing.T, s *simfs.Sim) {
+			s.Go(s.Host("a"), func(ctx context.Context, h *netfs.Host) {
+				s.SetFaults(simfs.Faults{Forget: 1e-9}) // the past is kept from here on
+				w, err := h.Share.Create(ctx, "f", 0o600)
+				if err == nil {
+					_, err = io.WriteString(w, "text")
+				}
+				if synced && err == nil {
+					err = w.Sync()
+				}
+				if err = errors.Join(err, w.Close(), h.Share.SyncDir(ctx, ".")); err != nil {
+					t.Error(err)
+				}
+				s.SetFaultsKeepingPast(simfs.Faults{PowerLoss: 1})
+				_, _ = h.Share.Stat(ctx, ".")
+			})
+			if err := s.Run(); err != nil {
+				t.Fatal(err)
+			}
+			got, err := s.Server().ReadFile("f")
+			if err != nil || string(got) != map[bool]string{true: "text"}[synced] {
+				t.Errorf("synced %v: the file has %q, %v", synced, got, err)
+			}
+		})
+	}
+}
+
 // A server that forgets loses the last changes alone, and does not know the
 // handles of what they made.
 func TestForget(t *testing.T) {

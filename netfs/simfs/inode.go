@@ -31,6 +31,7 @@ type inode struct {
 	pending      bool    // removed, and kept by an open file (SMB)
 	lost         bool    // the server forgot that it ever was
 	touched      uint64  // the server's last change to it that can be taken back
+	unsynced     bool    // the server has data of it that may not be on its disk
 	data         []byte  // of a file
 	target       string  // of a link
 	ents         []entry // of a directory, by key

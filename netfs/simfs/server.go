@@ -278,6 +278,7 @@ func (s *Server) write(n *inode, p []byte, off int) error {
 		return err
 	}
 	s.save(nil, n)
+	n.unsynced = true
 	if off < len(n.data) {
 		n.data = append(make([]byte, 0, max(end, len(n.data))), n.data...)
 	}
