@@ -6,7 +6,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 )
 
 // nested builds multiparts within each other, all of them closed.
@@ -131,67 +130,5 @@ func TestHugeLines(t *testing.T) {
 				t.Errorf("%d bytes, %d entities, flags %b", m.Len(), len(m.Entities), m.Flags)
 			}
 		})
-	}
-}
-
-// TestLinear scans mail made to be slow, with limits that let everything
-// through. Quadratic behaviour would take minutes.
-func TestLinear(t *testing.T) {
-	const n = 20_000
-	limits := Limits{Depth: 10 * n, Parts: 10 * n}
-	deep := nested(n)
-	opened := deep[:bytes.Index(deep, []byte("\r\nbody"))]
-	same := strings.Repeat("Content-Type: multipart/mixed; boundary=b\n\n--b\n", n)
-	for name, in := range map[string][]byte{
-		"nested":         deep,
-		"all open":       opened,
-		"no delimiters":  append(bytes.Clone(opened), strings.Repeat("\n--none", 20*n)...),
-		"last delimiter": append(bytes.Clone(opened), strings.Repeat(fmt.Sprintf("\n--b%d", n-1), 10*n)...),
-		"outermost":      append(bytes.Clone(opened), "\n--b0\n\nbody\n--b0--\n"...),
-		"one boundary":   []byte(same + strings.Repeat("--b--\n", n)),
-		"messages":       []byte(strings.Repeat("Content-Type: message/rfc822\n\n", n)),
-		"header words":   []byte("Content-Type: text/plain; " + strings.Repeat("charset*1=x;", n)),
-		"open comments":  []byte("Content-Type: text/plain; " + strings.Repeat("(", 3*n)),
-		"open quotes":    []byte("Content-Type: text/plain; " + strings.Repeat(`a="\";`, n)),
-	} {
-		start := time.Now()
-		s := Scanner{Limits: limits}
-		s.Write(in)
-		s.Finish()
-		if took := time.Since(start); took > time.Minute { // squared it would be many
-			t.Errorf("%s: %v for %d bytes", name, took, len(in))
-		}
-	}
-}
-
-// TestHelpersLinear gives fields of 256 KiB, made to be slow, to all that reads
-// fields.
-func TestHelpersLinear(t *testing.T) {
-	const n = 256 << 10
-	for _, unit := range []string{
-		`=?`, `=?a?q?x`, `=?a?x?`, `=?a?q?x?=`, `=?a?q?x?= `, `=?utf-8?b?w7Y=?=`, `=?a`, `"`, `"\`, `\"`, `<"`, `<@`, `<@,`, `<a,`, `<`, `(`, `("`, `()`, `[`, `[a`,
-		`@`, `a@b,`, `a `, `:`, `g:;`, `;`, `,`, `a=`, `a=";`, `a="\";`, `a*0=b;`, `a*=b''c;`, `;;`, "\xff", "\r\n ", `a=b c `, `<x,("y)`, ` . `, `%`,
-	} {
-		value := strings.Repeat(unit, n/len(unit))
-		h := Header("X: " + value + "\r\n")
-		start := time.Now()
-		h.Text("X")
-		for _, a := range h.Addresses("X") {
-			_ = a.Addr()
-		}
-		h.Get("X")
-		ParseMessageIDs(value)
-		ParseDate(value)
-		NormalEncoding(value)
-		params := ParseMediaType("a/b;" + value).Params
-		params.All()
-		params.Get("a")
-		ParseDisposition(value)
-		Scan([]byte("Content-Type: multipart/mixed;" + value))
-		if took := time.Since(start); took > 5*time.Second {
-			t.Errorf("%q: %v", unit, took)
-		} else if took > 300*time.Millisecond {
-			t.Logf("%q: %v", unit, took)
-		}
 	}
 }
