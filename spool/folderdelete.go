@@ -174,7 +174,7 @@ func (r root) lay(ctx context.Context, leaf, nest, id string) error {
 // INBOX. The log has ended, so none of them will ever be a message there.
 func (m *Mailbox) rescue(ctx context.Context, r root, dir string) error {
 	for _, d := range maildirs[1:] {
-		names, err := listAtRest(ctx, r, path.Join(dir, d))
+		names, err := listAnew(ctx, r, path.Join(dir, d))
 		if err != nil && !missing(err) {
 			return err
 		}
@@ -187,11 +187,22 @@ func (m *Mailbox) rescue(ctx context.Context, r root, dir string) error {
 	return nil
 }
 
-// listAtRest lists a directory to which nothing more comes. Where the client
-// may have an old listing, it waits until that is believed no more (H35, H49).
-func listAtRest(ctx context.Context, r root, dir string) ([]string, error) {
+// listAnew lists a directory to which nothing more comes.
+//
+// Problem: a client may believe a listing that was made too early (NFSv3, H35;
+// FUSE, H49), by whatever process, and waiting does not help. What we do: make
+// a change of our own first, for which the client throws it away.
+func listAnew(ctx context.Context, r root, dir string) ([]string, error) {
 	if !r.spool.Host.Profile.NamesFollow {
-		if _, _, err := netfs.Settled(ctx, r.spool.Host, r, dir); err != nil {
+		token, err := r.spool.Host.Token()
+		if err != nil {
+			return nil, err
+		}
+		temp := path.Join(dir, ".t."+token)
+		if err := netfs.WriteFile(ctx, r, temp, nil); err != nil {
+			return nil, err
+		}
+		if err := netfs.Unlink(ctx, r.spool.Host, r, temp); err != nil {
 			return nil, err
 		}
 	}

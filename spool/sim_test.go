@@ -289,7 +289,11 @@ func simulate(t *testing.T, c simfs.Case) (ops int) {
 	}
 	simfs.Run(t, o, func(t *testing.T, s *simfs.Sim) {
 		s.SetFaults(simfs.Faults{})
-		makeAlice(t, s.Host("init"), slotsOf(o, c.Seed))
+		initSpool(t, s.Host("init"), spool.InitOptions{
+			Slots:      slotsOf(o, c.Seed),
+			ForeignOff: c.Seed%3 == 1 && c.Seed%2 == 0, // where there is no foreign program
+			ProjectOff: c.Seed%5 == 3,
+		})
 		s.SetFaults(c.Faults)
 		hist := newHistory()
 		// The format counts on requests that are less late than KeepFor.
@@ -372,13 +376,7 @@ func makeAlice(t testing.TB, h *netfs.Host, slots string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := s.Accounts(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := a.Add(t.Context(), "alice", nil); err != nil {
-		t.Fatal(err)
-	}
+	addAlice(t, s)
 }
 
 var allFaults = simfs.Faults{

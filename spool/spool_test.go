@@ -29,6 +29,12 @@ func initSpool(t testing.TB, h *netfs.Host, o spool.InitOptions) *spool.Spool {
 	if err != nil {
 		t.Fatal(err)
 	}
+	addAlice(t, s)
+	return s
+}
+
+func addAlice(t testing.TB, s *spool.Spool) {
+	t.Helper()
 	a, err := s.Accounts(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -36,7 +42,6 @@ func initSpool(t testing.TB, h *netfs.Host, o spool.InitOptions) *spool.Spool {
 	if err := a.Add(t.Context(), "alice", nil); err != nil {
 		t.Fatal(err)
 	}
-	return s
 }
 
 func openHost(t testing.TB, dir string) *netfs.Host {

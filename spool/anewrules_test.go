@@ -1,0 +1,163 @@
+package spool_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/bobbinmail/bobbin/netfs"
+	"github.com/bobbinmail/bobbin/netfs/simfs"
+	"github.com/bobbinmail/bobbin/spool"
+	"github.com/bobbinmail/bobbin/spool/commitlog"
+)
+
+// A view of a mailbox whose log was removed and made anew stops, however far
+// the new log has come: nothing but its UIDVALIDITY tells.
+func TestLogMadeAnew(t *testing.T) {
+	simfs.Run(t, simfs.Case{Share: "smb"}.Options(), func(t *testing.T, sim *simfs.Sim) {
+		h := sim.Host("h")
+		makeAlice(t, h, "")
+		opened := func(h *netfs.Host) *spool.Mailbox {
+			s, err := spool.Open(t.Context(), h)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Tuning = commitlog.Tuning{Slots: 4, KeepFor: 1}
+			return open(t, inbox(t, s))
+		}
+		mustPut(t, inboxAt(t, h), "Subject: x\n\n")
+		old := opened(h)
+		flagSome(t, old, 10)
+		if err := sim.Server().RemoveAll("users/alice/bobbin"); err != nil {
+			t.Fatal(err)
+		}
+		anew := opened(sim.Host("other"))
+		if anew.UIDValidity() == old.UIDValidity() {
+			t.Fatalf("UIDVALIDITY is %d again", anew.UIDValidity())
+		}
+		flagSome(t, anew, 30)
+		wantErr(t, "refresh", old.Refresh(t.Context()), commitlog.ErrWentBack)
+	})
+}
+
+// flagSome commits n changes of the first message.
+func flagSome(t *testing.T, m *spool.Mailbox, n int) {
+	t.Helper()
+	for i := range n {
+		change := spool.FlagChange{Add: spool.Flagged}
+		if i%2 == 1 {
+			change = spool.FlagChange{Remove: spool.Flagged}
+		}
+		if _, err := m.SetFlags(t.Context(), spool.SetOf(1), change); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A folder whose UIDVALIDITY is higher than what the user's log has given, as a
+// host with a fast clock made it in a spool of level 1, does not leave it to the
+// next folder of its name.
+func TestNumberOfTheDeleted(t *testing.T) {
+	dir := t.TempDir()
+	h := openHost(t, dir)
+	lowered(t, h, spool.InitOptions{})
+	fast := openHost(t, dir)
+	fast.Wall = func() time.Time { return h.Wall().Add(time.Hour) }
+	old, err := spool.Open(t.Context(), fast)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addAlice(t, old)
+	if err := os.MkdirAll(filepath.Join(dir, "users/alice/.A/cur"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	was := open(t, folderBox(t, old, "A")).UIDValidity()
+	s, err := spool.Open(t.Context(), h)
+	if err == nil {
+		err = s.Upgrade(t.Context(), 2)
+	}
+	if err == nil {
+		err = s.DeleteFolder(t.Context(), "alice", "A")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustCreate(t, s, "A")
+	if n := open(t, folderBox(t, s, "A")).UIDValidity(); n <= was {
+		t.Errorf("UIDVALIDITY %d after %d", n, was)
+	}
+}
+
+// Another program of the host listed the folder in the tick in which mail came,
+// and NFSv3 believes that listing. Who deletes the folder saves the mail all the
+// same.
+func TestDeletedFolderIsListedAnew(t *testing.T) {
+	simfs.Run(t, simfs.Case{Share: "nfs3"}.Options(), func(t *testing.T, sim *simfs.Sim) {
+		h := sim.Host("deletes")
+		makeAlice(t, h, "")
+		s, err := spool.Open(t.Context(), h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustCreate(t, s, "A")
+		deliver := func(name string) error {
+			return sim.Server().WriteFile("users/alice/.A/new/"+name, []byte("Subject: x\n\n"))
+		}
+		done := false
+		late := hook(t, s, func(op, name string) error {
+			if op != "rename" || name != ".A" {
+				return nil
+			}
+			done = true
+			err := deliver("1700000001.first.x")
+			if err == nil {
+				_, err = h.Share.ReadDir(t.Context(), "users/alice/.A/new")
+			}
+			if err == nil {
+				err = deliver("1700000002.last.x")
+			}
+			return errors.Join(err, h.Sleep(t.Context(), time.Second))
+		})
+		if err := late.DeleteFolder(t.Context(), "alice", "A"); err != nil || !done {
+			t.Fatalf("deleted with a rename: %v, %v", done, err)
+		}
+		names, err := sim.Server().List("users/alice/new")
+		if err != nil || len(names) != 2 {
+			t.Errorf("INBOX has %q, %v", names, err)
+		}
+	})
+}
+
+// A LINK that the network repeats when its copy is long in place makes no second
+// file of the message.
+func TestLateLink(t *testing.T) {
+	plain, dir := newSpool(t, spool.InitOptions{})
+	var made string
+	s := hook(t, plain, func(op, name string) error {
+		if op == "link" {
+			made = filepath.Join(dir, name)
+		}
+		return nil
+	})
+	m, target := twoMessages(t, s), open(t, archive(t, s))
+	if _, err := m.Copy(t.Context(), spool.SetOf(1), target); err != nil || made == "" {
+		t.Fatalf("linked to %q, %v", made, err)
+	}
+	project(t, target)
+	names, err := filepath.Glob(filepath.Join(dir, "users/alice/.Archive/cur/*"))
+	if err != nil || len(names) != 1 {
+		t.Fatalf("%q, %v", names, err)
+	}
+	if err := os.Link(names[0], made); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(names[0]); err != nil { // another program
+		t.Fatal(err)
+	}
+	other := open(t, archive(t, s))
+	if n := len(other.Messages()); n != 0 {
+		t.Errorf("%d messages, and their file was removed", n)
+	}
+}
