@@ -59,4 +59,14 @@ var ofFolders = []mutation{
 		old: "		if here != id || herr != nil {", new: "		if herr != nil || here == \"\" {",
 		pkg: ".", run: "TestNameOfThePurged",
 	},
+	{
+		rule: "a deleted folder is listed after a change of one's own", file: "folderdelete.go",
+		old: "	if !r.spool.Host.Profile.NamesFollow {\n		token", new: "	if false {\n		token",
+		pkg: ".", run: "TestDeletedFolderIsListedAnew",
+	},
+	{
+		rule: "the user's log knows the number of a deleted folder", file: "userlog.go",
+		old: "		if n > s.validity {\n			ops", new: "		if false {\n			ops",
+		pkg: ".", run: "TestNumberOfTheDeleted",
+	},
 }

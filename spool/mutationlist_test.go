@@ -193,4 +193,15 @@ var ofTheLog = []mutation{
 		new: "		if err == nil && seq == newest && seq > from && false {",
 		pkg: "commitlog", run: "TestExplore/a_commit_while_the_tail",
 	},
+	{
+		rule: "a base is durable before its rotation", file: "commitlog/base.go",
+		old: "	if err := netfs.WriteFile(ctx, l.FS, full, content); err != nil {",
+		new: "	f, err := l.FS.Create(ctx, full, 0o600)\n	if err == nil {\n		_, err = f.Write(content)\n		_ = f.Close()\n	}\n	if err != nil {",
+		pkg: "commitlog", run: "TestBaseIsDurable",
+	},
+	{
+		rule: "what is written is synced before it has a name", file: "../netfs/durable.go",
+		old: "		n.err = n.file.Sync()", new: "		n.err = nil",
+		pkg: ".", run: "TestPowerFails",
+	},
 }

@@ -72,4 +72,9 @@ var ofRenewals = []mutation{
 		old: "		s.tombs = map[string]tomb{}\n", new: "",
 		pkg: ".", run: "TestRestoredMail",
 	},
+	{
+		rule: "a view of a mailbox with another UIDVALIDITY stops", file: "mailbox.go",
+		old: "		if m.validity != 0 && m.validity != now {", new: "		if false {",
+		pkg: ".", run: "TestLogMadeAnew",
+	},
 }

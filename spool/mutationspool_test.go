@@ -198,4 +198,10 @@ var ofMessages = []mutation{
 		new: "	if err == nil && m.passed && false {",
 		pkg: ".", run: "TestNewMailOf",
 	},
+	{
+		rule: "a link goes to tmp first", file: "copy.go",
+		old: "	temp := \"tmp/\" + base\n	if !m.link(ctx, msg, target, temp) {",
+		new: "	temp := holdDir + \"/\" + name\n	if m.link(ctx, msg, target, temp) {\n		return name, nil\n	} else {",
+		pkg: ".", run: "TestLateLink",
+	},
 }

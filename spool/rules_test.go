@@ -42,8 +42,14 @@ func TestPowerFails(t *testing.T) {
 			}
 			s.SetFaults(simfs.Faults{})
 			want := 2 - int(seed%2)
-			if got := len(open(t, inboxAt(t, s.Host("audit"))).Messages()); got != want {
+			audit := open(t, inboxAt(t, s.Host("audit")))
+			if got := len(audit.Messages()); got != want {
 				t.Errorf("%d messages are left of %d", got, want)
+			}
+			for _, msg := range audit.Messages() {
+				if text := read(t, audit, msg.UID); !strings.HasPrefix(text, "Subject: ") {
+					t.Errorf("message %d has %q", msg.UID, text)
+				}
 			}
 		})
 		if t.Failed() {

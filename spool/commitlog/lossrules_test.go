@@ -172,3 +172,29 @@ func TestGivenUp(t *testing.T) {
 		}
 	})
 }
+
+// A base is on the disk before its rotation is: no power failure leaves a
+// rotation whose base nobody can read.
+func TestBaseIsDurable(t *testing.T) {
+	for seed := range uint64(8) {
+		simfs.Run(t, simfs.Case{Seed: seed, Share: "local"}.Options(), func(t *testing.T, s *simfs.Sim) {
+			if err := makeLog(s); err != nil {
+				t.Fatal(err)
+			}
+			s.SetFaults(simfs.Faults{Forget: 1e-9}) // the past is kept from here on
+			m := newMember(s, "m", commitlog.Tuning{Slots: 4, Inline: 20})
+			m.commit(t.Context(), 5)
+			s.Go(s.Host("last"), func(ctx context.Context, h *netfs.Host) {
+				s.SetFaultsKeepingPast(simfs.Faults{PowerLoss: 1})
+				_, _ = h.Share.Stat(ctx, ".")
+			})
+			if err := s.Run(); err != nil || s.Disasters() != 1 {
+				t.Fatalf("%d disasters, %v", s.Disasters(), err)
+			}
+			s.SetFaults(simfs.Faults{})
+			if err := judgeLog(s, []*member{m}); err != nil || len(m.acked) != 5 {
+				t.Errorf("seed %d: acknowledged %q, %v", seed, m.acked, err)
+			}
+		})
+	}
+}
