@@ -291,7 +291,7 @@ func (o *osFS) ReadDir(ctx context.Context, name string) ([]string, error) {
 		names, err = listNames(f)
 		return errors.Join(err, f.Close())
 	})
-	sortNames(names)
+	names = sortNames(names)
 	return names, wrap("readdir", name, err)
 }
 

@@ -2,18 +2,17 @@ package netfs
 
 import (
 	"encoding/binary"
-	"math"
 	"slices"
 )
 
 // sortNames is slices.Sort for the names in a directory. Those in a large
 // mailbox begin alike and differ soon after, so the eight bytes there decide
 // nearly always. By these they are sorted as numbers, byte by byte from the
-// last, which compares nothing.
-func sortNames(names []string) {
+// last, which compares nothing. The names that are given are not used again.
+func sortNames(names []string) []string {
 	if len(names) < 1000 {
 		slices.Sort(names)
-		return
+		return names
 	}
 	common := len(names[0])
 	for _, n := range names {
@@ -40,17 +39,22 @@ func sortNames(names []string) {
 			list, room = room, list
 		}
 	}
-	permute(names, list)
+	sorted := make([]string, len(names))
+	Whole(sorted)
+	for i, k := range list {
+		sorted[i] = names[k.at]
+	}
 	for i := 0; i < len(list); {
 		end := i + 1
 		for end < len(list) && list[end].key == list[i].key {
 			end++
 		}
 		if end > i+1 {
-			slices.Sort(names[i:end])
+			slices.Sort(sorted[i:end])
 		}
 		i = end
 	}
+	return sorted
 }
 
 // keyed stands for the name at a place of the list.
@@ -78,24 +82,4 @@ func scatter(sorted, list []keyed, at int, count *[256]int) bool {
 		next[b]++
 	}
 	return true
-}
-
-// permute puts at each place the name that the list has for it.
-func permute(names []string, list []keyed) {
-	const done = math.MaxUint32
-	for start := range list {
-		if list[start].at == done {
-			continue
-		}
-		first, at := names[start], start
-		for {
-			from := int(list[at].at)
-			list[at].at = done
-			if from == start {
-				names[at] = first
-				break
-			}
-			names[at], at = names[from], from
-		}
-	}
 }

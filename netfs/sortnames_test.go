@@ -18,7 +18,7 @@ func TestSortNames(t *testing.T) {
 				names[i] = prefix + fmt.Sprintf("%d\x00%c", r.IntN(3*n), rune(r.IntN(0x300)))[:r.IntN(3)]
 			}
 			want := slices.Sorted(slices.Values(names))
-			if sortNames(names); !slices.Equal(names, want) {
+			if names = sortNames(names); !slices.Equal(names, want) {
 				t.Errorf("%d names that begin with %q are not in order", n, prefix)
 			}
 		}
