@@ -50,6 +50,14 @@ var letterTable = func() (table [64]string) {
 	return table
 }()
 
+// flagByLetter has 0 for what is no flag's letter.
+var flagByLetter = func() (table [256]Flags) {
+	for _, t := range flagTable {
+		table[t.letter] = t.flag
+	}
+	return table
+}()
+
 // Words lists the flags by name: "seen", "flagged" and so on.
 func (f Flags) Words() []string {
 	w := []string{}
@@ -64,14 +72,8 @@ func (f Flags) Words() []string {
 // flagsOf reads letters; rest are the ones that are none of ours.
 func flagsOf(letters string) (f Flags, rest string) {
 	for i := 0; i < len(letters); i++ {
-		known := false
-		for _, t := range flagTable {
-			if letters[i] == t.letter {
-				f |= t.flag
-				known = true
-			}
-		}
-		if !known {
+		flag := flagByLetter[letters[i]]
+		if f |= flag; flag == 0 {
 			rest += letters[i : i+1]
 		}
 	}

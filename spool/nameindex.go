@@ -2,6 +2,8 @@ package spool
 
 import (
 	"hash/maphash"
+	"runtime"
+	"slices"
 
 	"github.com/bobbinmail/bobbin/netfs"
 )
@@ -46,13 +48,46 @@ func (x *nameIndex) slot(name string) (at int, hash uint32) {
 func (x *nameIndex) add(name string, uid uint32, nameOf func(uid uint32) string) bool {
 	x.reserve(1, nameOf)
 	at, hash := x.slot(name)
+	return x.addAt(at, nameEntry{uid, hash}, name, nameOf)
+}
+
+// addAt is add where room is reserved and the name's slot is known.
+func (x *nameIndex) addAt(at int, n nameEntry, name string, nameOf func(uid uint32) string) bool {
 	for ; x.table[at].uid != 0; at = (at + 1) & (len(x.table) - 1) {
-		if e := x.table[at]; e.hash == hash && e.uid != gonePlace && nameOf(e.uid) == name {
+		if e := x.table[at]; e.hash == n.hash && e.uid != gonePlace && nameOf(e.uid) == name {
 			return false
 		}
 	}
-	x.table[at] = nameEntry{uid, hash}
+	x.table[at] = n
 	x.used++
+	return true
+}
+
+// addAll adds many messages' names and tells whether none was there. It looks
+// at the places of some before it fills them: so the processor waits for the
+// memory of all of them at once, and that wait is most of the work.
+func (x *nameIndex) addAll(msgs []*Message, nameOf func(uid uint32) string) bool {
+	x.reserve(len(msgs), nameOf)
+	for some := range slices.Chunk(msgs, 64) {
+		var at [64]int
+		var new [64]nameEntry
+		for i, m := range some {
+			at[i], new[i].hash = x.slot(m.Name)
+			new[i].uid = m.UID
+		}
+		free := 0
+		for _, a := range at[:len(some)] {
+			if x.table[a].uid == 0 {
+				free++
+			}
+		}
+		for i, m := range some {
+			if !x.addAt(at[i], new[i], m.Name, nameOf) {
+				return false
+			}
+		}
+		runtime.KeepAlive(free)
+	}
 	return true
 }
 

@@ -155,18 +155,19 @@ func loadInto(s **state, text []byte) error {
 
 // load takes in a snapshot on top of those before it.
 func (s *state) load(text []byte) error {
-	rows, names, ok := bytes.Cut(text, []byte("\nnames\n"))
-	if !ok {
-		return fmt.Errorf("%w: a snapshot without end", commitlog.ErrCorrupt)
-	}
 	l := &loader{state: s, words: map[string][]string{}, tombUIDs: s.tombUIDs()}
-	head, rows, _ := bytes.Cut(rows, []byte("\n"))
-	if !l.head(head, len(rows)) {
+	head, rest, ok := cutByte(text, '\n')
+	if !ok || !l.head(head, len(rest)) {
 		return fmt.Errorf("%w: snapshot head %.80q", commitlog.ErrCorrupt, head)
 	}
-	for len(rows) > 0 {
+	for {
 		var row []byte
-		row, rows, _ = bytes.Cut(rows, []byte("\n"))
+		if row, rest, ok = cutByte(rest, '\n'); !ok {
+			return fmt.Errorf("%w: a snapshot without end", commitlog.ErrCorrupt)
+		}
+		if string(row) == "names" {
+			break
+		}
 		if err := l.row(row); err != nil {
 			return fmt.Errorf("snapshot line %.80q: %w", row, err)
 		}
@@ -175,9 +176,9 @@ func (s *state) load(text []byte) error {
 		return fmt.Errorf("%w: snapshot head %.80q: %d messages are missing", commitlog.ErrCorrupt, head, len(l.block))
 	}
 	l.takeOut()
-	kept := make([]byte, len(names)) // without the rows
+	kept := make([]byte, len(rest)) // without the rows
 	netfs.Whole(kept)
-	copy(kept, names)
+	copy(kept, rest)
 	if err := l.name(netfs.Text(kept)); err != nil {
 		return err
 	}
@@ -335,6 +336,7 @@ func (l *loader) name(names string) error {
 		err := op.parseName(line)
 		return op.name, err == nil
 	}
+	before := len(l.msgs)
 	for at := range l.added {
 		m := &l.added[at]
 		name, ok := next()
@@ -346,8 +348,19 @@ func (l *loader) name(names string) error {
 		switch {
 		case old != nil && old.Name == name:
 			l.msgs[i] = m
-		case old != nil || len(l.msgs) > 0 && l.msgs[len(l.msgs)-1].UID > m.UID || l.tombUIDs[m.UID] || l.wasTaken(name) || !l.insert(m):
+		case old != nil || len(l.msgs) > 0 && l.msgs[len(l.msgs)-1].UID > m.UID || l.tombUIDs[m.UID] || l.wasTaken(name):
 			return bad(name)
+		default:
+			l.append(m)
+		}
+	}
+	added := l.msgs[before:]
+	if !l.byName.addAll(added, l.nameOf) {
+		return bad(added[0].Name)
+	}
+	if len(l.odd) > 0 {
+		for _, m := range added {
+			l.claim(m)
 		}
 	}
 	for _, t := range l.tombs {
@@ -376,8 +389,16 @@ type fields struct {
 	bad  bool
 }
 
+// cutByte is bytes.Cut at a byte, which is faster.
+func cutByte(b []byte, sep byte) (before, after []byte, found bool) {
+	if i := bytes.IndexByte(b, sep); i >= 0 {
+		return b[:i], b[i+1:], true
+	}
+	return b, nil, false
+}
+
 func (f *fields) next() []byte {
-	word, rest, more := bytes.Cut(f.rest, []byte(" "))
+	word, rest, more := cutByte(f.rest, ' ')
 	f.bad = f.bad || len(word) == 0 || more && len(rest) == 0
 	f.rest = rest
 	return word

@@ -149,11 +149,20 @@ func (s *state) insert(m *Message) bool {
 	if !s.byName.add(m.Name, m.UID, s.nameOf) {
 		return false
 	}
+	s.append(m)
+	s.claim(m)
+	return true
+}
+
+func (s *state) append(m *Message) {
 	s.msgs, s.shown, s.segmentOf = append(s.msgs, m), append(s.shown, 0), append(s.segmentOf, nil)
+}
+
+// claim takes in where the file of a new message is.
+func (s *state) claim(m *Message) {
 	if odd := s.odd[m.Name]; len(odd) == 1 {
 		s.setPlace(m.Name, odd[0])
 	}
-	return true
 }
 
 // wasTaken tells whether a name was given to a message that is gone, or
