@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -71,7 +70,7 @@ func (a *app) serve(c *cli.Context) error {
 	if o.Trusted, err = networks(c.String("trusted")); err != nil {
 		return err
 	}
-	if o.TLS, err = certificate(c.String("tls-cert"), c.String("tls-key")); err != nil {
+	if o.TLS, err = serverTLS(c.String("tls-cert"), c.String("tls-key"), o.Log); err != nil {
 		return err
 	}
 	o.Name, _ = os.Hostname()
@@ -181,21 +180,6 @@ func networks(list string) (nets []netip.Prefix, err error) {
 		nets = append(nets, p)
 	}
 	return nets, nil
-}
-
-// certificate reads what STARTTLS needs; nil without one.
-func certificate(cert, key string) (*tls.Config, error) {
-	if cert == "" && key == "" {
-		return nil, nil
-	}
-	if cert == "" || key == "" {
-		return nil, fmt.Errorf("%w: tls-cert and tls-key go together", errConfig)
-	}
-	pair, err := tls.LoadX509KeyPair(cert, key)
-	if err != nil {
-		return nil, fmt.Errorf("%w: certificate %s: %w", errConfig, cert, err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
 }
 
 // scratchFile is a file without a name, on a disk of the host's own.

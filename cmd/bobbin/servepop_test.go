@@ -1,10 +1,7 @@
 package main
 
 import (
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"os/user"
@@ -189,29 +186,9 @@ func TestPOPCurl(t *testing.T) {
 	}
 }
 
-// certified writes a certificate and its key.
-func certified(t *testing.T) (cert, key string) {
-	t.Helper()
-	s := httptest.NewTLSServer(nil)
-	defer s.Close()
-	pair := s.TLS.Certificates[0]
-	der, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	for name, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: pair.Certificate[0]}, key: {Type: "PRIVATE KEY", Bytes: der}} {
-		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return cert, key
-}
-
 // TestPOPTLS: curl reads with STLS and with TLS from the beginning.
 func TestPOPTLS(t *testing.T) {
-	cert, key := certified(t)
+	cert, key := certified(t, t.TempDir(), 1)
 	p := newPOPTest(t, "curl", "--tls-cert", cert, "--tls-key", key)
 	p.wantMail([]string{
 		p.runClient("", "curl", "-sSk", "--ssl-reqd", "-u", "alice:secret", "pop3://127.0.0.1:"+p.ports[0]+"/1"),
@@ -222,7 +199,7 @@ func TestPOPTLS(t *testing.T) {
 
 // TestPOPS likewise, with TLS from the first byte.
 func TestPOPS(t *testing.T) {
-	cert, key := certified(t)
+	cert, key := certified(t, t.TempDir(), 1)
 	p := newPOPTest(t, "curl", "--tls-cert", cert, "--tls-key", key, "--pop3s", "127.0.0.1:0")
 	var got []string
 	for i, port := range []string{p.ports[0], p.ports[1], p.ports[0]} {

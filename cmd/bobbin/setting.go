@@ -113,7 +113,7 @@ var settings = []setting{
 	},
 	{
 		Name: "tls-cert", Value: "FILE", Env: "BOBBIN_TLS_CERT", Usage: "offer STARTTLS with the certificates in `FILE`", Default: "no STARTTLS",
-		Text: "The certificate of 'bobbin serve' and those between it and its authority, in PEM.",
+		Text: "The certificate of 'bobbin serve' and those between it and its authority, in PEM. A new one is used as soon as it and its key are there; while they cannot be read, by the owner of the spool, or do not belong together, the one before goes on.",
 	},
 	{
 		Name: "tls-key", Value: "FILE", Env: "BOBBIN_TLS_KEY", Usage: "the certificate's private key is in `FILE`", Default: "none",
