@@ -14,6 +14,7 @@ import (
 
 	"github.com/bobbinmail/bobbin/delivery"
 	"github.com/bobbinmail/bobbin/readers/lmtp"
+	"github.com/bobbinmail/bobbin/readers/pool"
 	"github.com/bobbinmail/bobbin/readers/pop"
 	"github.com/bobbinmail/bobbin/readers/server"
 )
@@ -208,13 +209,13 @@ func (a *app) protocols(c *cli.Context, o lmtp.Options) (list map[string]server.
 	if !ok {
 		return list, func() {}, nil
 	}
-	show := newPOPBackend(in.spool)
-	plain, err := isOn(c, "plain-login")
+	logins, err := a.logins(c, in.spool)
 	if err != nil {
 		return nil, nil, err
 	}
-	list["pop3"] = pop.New(show, pop.Options{Name: o.Name, TLS: o.TLS, Plain: plain, Log: o.Log}).Protocol()
-	return list, show.pool.CloseIdle, nil
+	boxes := &pool.Pool{Spool: in.spool}
+	list["pop3"] = pop.New(logins, &popBackend{boxes}, pop.Options{Name: o.Name, TLS: o.TLS, Log: o.Log}).Protocol()
+	return list, boxes.CloseIdle, nil
 }
 
 // lmtpBackend delivers into the spool, or runs "bobbin deliver" for users whose

@@ -32,11 +32,11 @@ type failures struct {
 	last  time.Time
 }
 
-// Password asks a for somebody at an address; "" has no address and waits the
-// shortest time. Every other answer comes at once, so who knows a password need
-// not wait for those who guess.
-func (d *Delays) Password(ctx context.Context, a readers.Authenticator, address, name string, password []byte) (string, error) {
-	user, err := a.Password(ctx, name, password)
+// Try is a try to log in from an address; "" is none and waits the shortest
+// time. Every other outcome than [readers.ErrDenied] is told at once, so who
+// knows a password need not wait for those who guess.
+func (d *Delays) Try(ctx context.Context, address string, try func() (user string, err error)) (string, error) {
+	user, err := try()
 	if !errors.Is(err, readers.ErrDenied) {
 		return user, err
 	}

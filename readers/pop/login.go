@@ -4,30 +4,25 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
-	"net"
 	"strings"
 
 	"github.com/bobbinmail/bobbin/readers"
+	"github.com/bobbinmail/bobbin/readers/login"
+	"github.com/bobbinmail/bobbin/readers/sasl"
 )
-
-// mechanisms are those of AUTH (RFC 5034).
-var mechanisms = []string{"PLAIN", "LOGIN"}
-
-// mayLogIn tells whether a password would be safe: it is encrypted, does not
-// leave the host, or the administrator does not mind.
-func (x *session) mayLogIn() bool {
-	if x.conn.TLS != nil || x.server.Plain || x.conn.Remote == "unix" {
-		return true
-	}
-	ip := net.ParseIP(x.conn.Address())
-	return ip != nil && ip.IsLoopback()
-}
 
 const plainRefused = "passwords are not taken without TLS: give STLS first"
 
+// Why a client's answer to a challenge is none.
+var (
+	errGivenUp = errors.New("given up")
+	errBase64  = errors.New("that is no base64")
+	errGone    = errors.New("the client is gone") // and was told why
+)
+
 // userName takes any name: who exists is told to nobody.
 func (x *session) userName(_ context.Context, args []string) {
-	if !x.mayLogIn() {
+	if !x.server.logins.Private(x.conn) {
 		x.fail(plainRefused)
 		return
 	}
@@ -42,26 +37,44 @@ func (x *session) pass(ctx context.Context, args []string) {
 	}
 	name := x.name
 	x.name = "" // PASS comes right after USER (RFC 1939 §7)
-	x.login(ctx, name, args[0])
-}
-
-// login opens the mailbox of whoever has the name and password.
-func (x *session) login(ctx context.Context, name, password string) {
 	if err := x.conn.Writer.Flush(); err != nil {
 		x.ended = true
 		return
 	}
-	user, err := x.server.backend.Login(ctx, x.conn, name, []byte(password))
+	user, err := x.server.logins.Login(ctx, x.conn, name, []byte(args[0]))
+	x.enter(ctx, user, err)
+}
+
+// enter opens the mailbox of the user whom a login found, or says why it found
+// none.
+func (x *session) enter(ctx context.Context, user string, err error) {
 	switch {
-	case errors.Is(err, readers.ErrDenied):
-		x.log.Warn("login refused", "user", name)
-		x.misused("[AUTH] wrong name or password")
-		return
 	case err == nil:
 		err = x.open(ctx, user)
+	case errors.Is(err, errGone):
+		return
+	case errors.Is(err, errGivenUp):
+		x.fail("given up")
+		return
+	case errors.Is(err, errBase64):
+		x.misused("that is no base64")
+		return
+	case errors.Is(err, sasl.ErrPrivate):
+		x.fail(plainRefused)
+		return
+	case errors.Is(err, sasl.ErrMechanism):
+		x.misused("unknown mechanism")
+		return
+	case errors.Is(err, sasl.ErrSyntax):
+		x.misused("[AUTH] bad credentials")
+		return
+	case errors.Is(err, readers.ErrDenied):
+		x.log.Warn("login refused", "error", err)
+		x.misused("[AUTH] wrong name or password")
+		return
 	}
 	if err != nil {
-		x.log.Error("login", "user", name, "error", err)
+		x.log.Error("login", "user", user, "error", err)
 		x.fail("[SYS/TEMP] your mail cannot be had now, try again later")
 		return
 	}
@@ -69,82 +82,51 @@ func (x *session) login(ctx context.Context, name, password string) {
 	x.ok("%d messages (%d octets)", n, size)
 }
 
-// auth logs in by SASL. An initial response of "=" is an empty one.
+// auth logs in by SASL (RFC 5034). An initial response of "=" is an empty one.
 func (x *session) auth(ctx context.Context, args []string) {
 	if len(args) == 0 {
 		// Before RFC 5034 clients asked so for the list.
 		x.ok("mechanisms follow")
-		for _, m := range mechanisms {
+		for _, m := range x.server.logins.Mechanisms(x.conn) {
 			_, _ = x.conn.Writer.WriteString(m + "\r\n")
 		}
 		_, _ = x.conn.Writer.WriteString(".\r\n")
 		return
 	}
-	if !x.mayLogIn() {
-		x.fail(plainRefused)
-		return
-	}
-	var initial *string
+	e := login.Exchange{Mechanism: args[0], Ask: x.ask}
+	var err error
 	if len(args) == 2 {
-		initial = &args[1]
+		e.Initial, err = decode(strings.TrimPrefix(args[1], "="))
 	}
-	switch strings.ToUpper(args[0]) {
-	case "PLAIN":
-		x.authPlain(ctx, initial)
-	case "LOGIN":
-		x.authLogin(ctx, initial)
-	default:
-		x.misused("unknown mechanism")
+	user := ""
+	if err == nil {
+		err = x.conn.Writer.Flush()
 	}
+	if err == nil {
+		user, err = x.server.logins.Authenticate(ctx, x.conn, e)
+	}
+	x.enter(ctx, user, err)
 }
 
-// authPlain is RFC 4616. Nobody acts for another.
-func (x *session) authPlain(ctx context.Context, initial *string) {
-	text, ok := x.response("", initial)
-	if !ok {
-		return
+// ask is [sasl.Ask].
+func (x *session) ask(challenge []byte) ([]byte, error) {
+	_, _ = x.conn.Writer.WriteString("+ " + base64.StdEncoding.EncodeToString(challenge) + "\r\n")
+	line, err := x.conn.ReadLine(maxLine)
+	if err != nil {
+		x.bye(err)
+		return nil, errGone
 	}
-	part := strings.Split(text, "\x00")
-	if len(part) != 3 || part[0] != "" && part[0] != part[1] {
-		x.misused("[AUTH] bad credentials")
-		return
+	if string(line) == "*" {
+		return nil, errGivenUp
 	}
-	x.login(ctx, part[1], part[2])
+	return decode(string(line))
 }
 
-func (x *session) authLogin(ctx context.Context, initial *string) {
-	name, ok := x.response("Username:", initial)
-	if !ok {
-		return
-	}
-	if password, ok := x.response("Password:", nil); ok {
-		x.login(ctx, name, password)
-	}
-}
-
-// response returns what the client says to a challenge. A client that gives up
-// or sends no base64 is answered here.
-func (x *session) response(challenge string, initial *string) (text string, ok bool) {
-	var line string
-	if initial != nil {
-		line = strings.TrimPrefix(*initial, "=")
-	} else {
-		_, _ = x.conn.Writer.WriteString("+ " + base64.StdEncoding.EncodeToString([]byte(challenge)) + "\r\n")
-		b, err := x.conn.ReadLine(maxLine)
-		if err != nil {
-			x.bye(err)
-			return "", false
-		}
-		line = string(b)
-	}
-	if line == "*" {
-		x.fail("given up")
-		return "", false
-	}
+// decode returns no nil: an empty response is one.
+func decode(line string) ([]byte, error) {
 	b, err := base64.StdEncoding.DecodeString(line)
 	if err != nil {
-		x.misused("that is no base64")
-		return "", false
+		return nil, errBase64
 	}
-	return string(b), true
+	return append([]byte{}, b...), nil
 }

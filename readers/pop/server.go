@@ -7,14 +7,13 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/bobbinmail/bobbin/readers/login"
 	"github.com/bobbinmail/bobbin/readers/pool"
 	"github.com/bobbinmail/bobbin/readers/server"
 )
 
-// Backend knows users and their mail. It is used by many goroutines at once.
+// Backend has users' mail. It is used by many goroutines at once.
 type Backend interface {
-	// Login is [readers.Authenticator] for a client.
-	Login(ctx context.Context, c *server.Conn, name string, password []byte) (user string, err error)
 	// Inbox opens a user's INBOX and looks for new mail.
 	Inbox(ctx context.Context, user string) (*pool.Use, error)
 }
@@ -25,23 +24,22 @@ type Options struct {
 	Name string
 	// TLS offers STLS (RFC 2595); nil does not.
 	TLS *tls.Config
-	// Plain lets clients of other hosts send passwords without encryption.
-	Plain bool
 	// Log gets a line for each session; nil means slog.Default.
 	Log *slog.Logger
 }
 
 // Server serves POP3. It is made by [New] and used by many goroutines.
 type Server struct {
+	logins  *login.Service
 	backend Backend
 	Options
 }
 
-// New returns a server of the mail that b has.
-func New(b Backend, o Options) *Server {
+// New returns a server of the mail that b has for those whom logins lets in.
+func New(logins *login.Service, b Backend, o Options) *Server {
 	o.Name = cmp.Or(o.Name, "localhost")
 	o.Log = cmp.Or(o.Log, slog.Default())
-	return &Server{b, o}
+	return &Server{logins, b, o}
 }
 
 // Protocol is how the server is put on a listener.

@@ -177,8 +177,11 @@ func (x *session) leave(ctx context.Context) {
 func (x *session) capa(context.Context, []string) {
 	x.ok("capability list follows")
 	lines := []string{"TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER", "LANG"}
-	if x.drop == nil && x.mayLogIn() {
-		lines = append(lines, "USER", "SASL "+strings.Join(mechanisms, " "))
+	if x.drop == nil && x.server.logins.Private(x.conn) {
+		lines = append(lines, "USER")
+	}
+	if names := x.server.logins.Mechanisms(x.conn); x.drop == nil && len(names) > 0 {
+		lines = append(lines, "SASL "+strings.Join(names, " "))
 	}
 	if x.server.TLS != nil && x.conn.TLS == nil && x.drop == nil {
 		lines = append(lines, "STLS")

@@ -15,9 +15,10 @@ import (
 	"time"
 
 	"github.com/bobbinmail/bobbin/netfs"
-	"github.com/bobbinmail/bobbin/readers"
+	"github.com/bobbinmail/bobbin/readers/login"
 	"github.com/bobbinmail/bobbin/readers/pool"
 	"github.com/bobbinmail/bobbin/readers/pop"
+	"github.com/bobbinmail/bobbin/readers/sasl"
 	"github.com/bobbinmail/bobbin/readers/server"
 	"github.com/bobbinmail/bobbin/spool"
 )
@@ -49,13 +50,6 @@ type remoteConn struct {
 
 func (c remoteConn) RemoteAddr() net.Addr { return c.at }
 
-func (s *shop) Login(_ context.Context, _ *server.Conn, name string, password []byte) (string, error) {
-	if name != "alice" || string(password) != "secret word" {
-		return "", readers.ErrDenied
-	}
-	return name, nil
-}
-
 func (s *shop) Inbox(ctx context.Context, user string) (*pool.Use, error) {
 	return s.pool.Open(ctx, user, spool.Inbox)
 }
@@ -82,7 +76,7 @@ func openAt(t testing.TB, dir string, o pop.Options, texts ...string) *shop {
 	}
 	a, err := s.spool.Accounts(t.Context())
 	if err == nil {
-		err = a.Add(t.Context(), "alice", nil)
+		err = a.Add(t.Context(), "alice", []byte("secret word"))
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -99,10 +93,11 @@ func openAt(t testing.TB, dir string, o pop.Options, texts ...string) *shop {
 	ctx, stop := context.WithCancel(t.Context())
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	o.Name, o.Log = "mx.example.org", log
+	logins := &login.Service{SASL: sasl.Server{Accounts: login.NewSpool(s.spool)}}
 	frame := &server.Server{Log: log}
 	ended := make(chan error, 1)
 	go func() {
-		ended <- frame.Run(ctx, server.Listener{Listener: s, Protocol: pop.New(s, o).Protocol()})
+		ended <- frame.Run(ctx, server.Listener{Listener: s, Protocol: pop.New(logins, s, o).Protocol()})
 	}()
 	t.Cleanup(func() {
 		stop()

@@ -1,0 +1,33 @@
+package sasl
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+)
+
+// plain is RFC 4616. Nobody acts for another.
+func plain(ctx context.Context, x *exchange) (string, error) {
+	text, err := x.first("")
+	if err != nil {
+		return "", err
+	}
+	part := bytes.Split(text, []byte{0})
+	if len(part) != 3 || len(part[0]) > 0 && !bytes.Equal(part[0], part[1]) {
+		return "", fmt.Errorf("%s: %w", Plain, ErrSyntax)
+	}
+	return x.Accounts.Password(ctx, string(part[1]), part[2])
+}
+
+// login is what draft-murchison-sasl-login-00 wrote down.
+func login(ctx context.Context, x *exchange) (string, error) {
+	name, err := x.first("Username:")
+	if err != nil {
+		return "", err
+	}
+	password, err := x.ask([]byte("Password:"))
+	if err != nil {
+		return "", err
+	}
+	return x.Accounts.Password(ctx, string(name), password)
+}
