@@ -29,22 +29,31 @@ var update = flag.Bool("update", false, "rewrite the golden trees and listings i
 var goldenShares = []string{"nfs4", "smb", "smb-plain"}
 
 // TestGoldenTree holds the format still. For each way of put-if-absent there
-// is a tree with every kind of file, as simfs dumps it, and a listing of what
-// it says. The present code reads the tree as listed, and writes the same tree
+// are trees with every kind of file, as simfs dumps them, and listings of what
+// they say. The present code reads the tree as listed, and writes the same tree
 // byte for byte when it does the same again. Whoever changes the format on
 // purpose rewrites both with -update, and looks at the difference.
 func TestGoldenTree(t *testing.T) {
-	for _, name := range goldenShares {
-		t.Run(name, func(t *testing.T) {
-			onGolden(t, name, func(t *testing.T, s *simfs.Sim) {
-				writeGolden(t, s)
-				compareGolden(t, name+".tree", s.Server().Dump())
+	for _, share := range goldenShares {
+		for _, story := range []struct {
+			name  string
+			write func(*testing.T, *simfs.Sim)
+			list  func(*testing.T, *netfs.Host) string
+		}{
+			{share, writeGolden, listAll},
+			{share + "-folders", writeGoldenFolders, listGoldenFolders},
+		} {
+			t.Run(story.name, func(t *testing.T) {
+				onGolden(t, share, func(t *testing.T, s *simfs.Sim) {
+					story.write(t, s)
+					compareGolden(t, story.name+".tree", s.Server().Dump())
+				})
+				onGolden(t, share, func(t *testing.T, s *simfs.Sim) {
+					restore(t, s.Server(), readGolden(t, story.name+".tree"))
+					compareGolden(t, story.name+".list", story.list(t, goldenHost(s)))
+				})
 			})
-			onGolden(t, name, func(t *testing.T, s *simfs.Sim) {
-				restore(t, s.Server(), readGolden(t, name+".tree"))
-				compareGolden(t, name+".list", listAll(t, goldenHost(s)))
-			})
-		})
+		}
 	}
 }
 
