@@ -233,6 +233,15 @@ func (p *put) look(ctx context.Context, failed error) (got string, err error) {
 			got, err = p.way.Get(ctx, p.f, p.name)
 		}
 	}
+	if errors.Is(err, fs.ErrNotExist) && errors.Is(failed, fs.ErrExist) {
+		// A client on NFSv3 that looked for the name in the tick in which it was
+		// made goes on taking it for absent after RENAME was refused (H35). A
+		// listing is anew since the temporary directory was made, and corrects it.
+		if _, lerr := p.f.ReadDir(ctx, dir); lerr != nil {
+			return "", lerr
+		}
+		got, err = p.way.Get(ctx, p.f, p.name)
+	}
 	return got, err
 }
 

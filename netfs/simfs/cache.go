@@ -201,6 +201,14 @@ func (c *client) names(dir *inode) []string {
 		return slices.Clone(d.list)
 	}
 	names := dir.names()
+	if c.rules.ByChange {
+		// READDIRPLUS replaces what was remembered to be absent.
+		for leaf, e := range d.names {
+			if e.node == nil && dir.get(leaf) != nil {
+				delete(d.names, leaf)
+			}
+		}
+	}
 	if c.rules.Coarse || c.rules.Lists > 0 {
 		d.list, d.listed, d.read = slices.Clone(names), now, now
 	}
@@ -259,10 +267,12 @@ func (c *client) learn(q *call, before [2]uint64) {
 	}
 }
 
-// forget drops the names of a change whose outcome the client does not know.
+// forget drops the names of a change whose outcome the client does not know. A
+// RENAME over NFS that was refused leaves its target as it was remembered (seen
+// on NFSv3 in the lab).
 func (c *client) forget(q *call) {
 	for i, dir := range q.dir {
-		if dir != nil {
+		if dir != nil && !(i == 1 && q.op == opRename && q.res.err != nil && c.rules.ByChange) {
 			c.drop(dir, q.leaf[i])
 		}
 	}
