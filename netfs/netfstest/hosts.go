@@ -71,6 +71,7 @@ func removedFile(t testing.TB, p *pair) {
 func renamedFile(t testing.TB, p *pair) {
 	ctx := t.Context()
 	write(t, p.fs, "f", "text")
+	rest(t, p.b) // who looks in the tick of the rename may go on seeing the old name
 	see(t, p.b, "f")
 	holds(t, p.b.Share, "f", "text")
 	must(t, p.fs.Rename(ctx, "f", "g"))
@@ -117,6 +118,7 @@ func renamedDir(t testing.TB, p *pair) {
 	must(t, netfs.MkdirAll(ctx, p.a, p.fs, "d/sub"))
 	write(t, p.fs, "d/sub/1", "old")
 	see(t, p.b, "d/sub/1")
+	rest(t, p.a)
 	must(t, p.b.Share.Rename(ctx, "d", "kept"))
 	must(t, netfs.MkdirAll(ctx, p.b, p.b.Share, "d/sub"))
 	write(t, p.b.Share, "d/sub/2", "new")

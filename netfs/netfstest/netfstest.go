@@ -182,7 +182,7 @@ func unmake(t testing.TB, h *netfs.Host, name string) {
 }
 
 // rest waits until the root has stood still for a grain, where a look that is
-// made earlier may stay old: names (H35), and listings as well.
+// made earlier may stay old: names that are there or not (H35), and listings.
 func rest(t testing.TB, h *netfs.Host) {
 	t.Helper()
 	if h.Profile.EarlyLookSticks {
