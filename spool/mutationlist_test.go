@@ -36,7 +36,7 @@ var ofTheLog = []mutation{
 		rule: "bases go before slots", file: "commitlog/rotate.go",
 		old: "	if err := netfs.Unlink(ctx, l.Host, l.FS, path.Join(l.Dir, \"s\", g.name())); err != nil {\n		return err\n	}\n	// A generation that repair ended, of which all but the directory is gone, is\n	// followed by a number far ahead.\n	for seq := g.first + 1",
 		new: "	defer netfs.Unlink(ctx, l.Host, l.FS, path.Join(l.Dir, \"s\", g.name()))\n	for seq := g.first + 1",
-		pkg: "commitlog", run: "TestGenerations",
+		pkg: "commitlog", run: "TestExplore$",
 	},
 	{
 		rule: "slots go in ascending order", file: "commitlog/rotate.go",
