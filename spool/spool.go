@@ -72,6 +72,13 @@ func open(ctx context.Context, h *netfs.Host, at, owner string) (*Spool, error) 
 	return s, nil
 }
 
+// Reachable asks the server whether the share is there. It costs an operation,
+// and on a mount that waits for its server it waits.
+func (s *Spool) Reachable(ctx context.Context) error {
+	_, err := s.Host.Share.Stat(ctx, path.Join(s.at, markerName))
+	return err
+}
+
 // Counting returns the spool for one piece of work, whose operations are counted
 // in ops besides.
 func (s *Spool) Counting(ops *netfs.Ops) *Spool {

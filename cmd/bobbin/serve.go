@@ -42,12 +42,14 @@ func (a *app) serveCommand() *cli.Command {
 			"taken once and delivered to one after the other; 250 means that it is durable there. bobbin-config(1) has the rules for addresses under detail-separator, local-domains, catch-all and address-case, and says how mail that comes twice is dropped. An unknown user is refused with " +
 			"550 5.1.1; whatever can mend itself is a temporary error. Each recipient is a line of the log on standard error. With --location each delivery is a process of its own, which becomes the user; then there is no POP3. " +
 			"POP3 shows INBOX as it is at login, locks nothing, and takes passwords with TLS or from this host; see plain-login in bobbin-config(1). " +
+			"With --http the server has counters for Prometheus at /metrics, and /healthz and /readyz say whether it is alive and can do its work; docs/operations.md explains them. " +
 			"Root opens the sockets and then becomes the owner of the spool.",
 		Flags: append([]cli.Flag{
 			spoolFlag(), locationFlag(),
 			&cli.StringSliceFlag{Name: "lmtp", Usage: "serve LMTP at `ADDRESS`: HOST:PORT or unix:PATH; may be repeated", DefaultText: defaultLMTP},
 			&cli.StringSliceFlag{Name: "pop3", Usage: "serve POP3 at `ADDRESS`", DefaultText: defaultPOP3},
 			&cli.StringSliceFlag{Name: "pop3s", Usage: "serve POP3 with TLS from the beginning at `ADDRESS`", DefaultText: "none"},
+			httpFlag(),
 			&cli.Int64Flag{Name: "max-size", Usage: "take messages of at most `BYTES`", Value: 128 << 20},
 			&cli.StringFlag{Name: "log", Usage: "write the log as `FORMAT`, text or json", Value: "text"},
 			settingOf("trusted").flag(), settingOf("tls-cert").flag(), settingOf("tls-key").flag(), settingOf("plain-login").flag(),
@@ -85,11 +87,25 @@ func (a *app) serve(c *cli.Context) error {
 			_ = d.Close()
 		}
 	}()
-	protocols, done, err := a.protocols(c, o)
+	web, err := openHTTP(c)
 	if err != nil {
 		return err
 	}
+	m := newMonitor()
+	protocols, done, err := a.protocols(c, o, m)
+	if err != nil {
+		if web != nil {
+			_ = web.Close()
+		}
+		return err
+	}
 	defer done()
+	if web != nil {
+		defer m.serveHTTP(c.Context, web, o.Log)()
+		if _, err := fmt.Fprintf(a.out, "HTTP at %s\n", address(web)); err != nil {
+			return err
+		}
+	}
 	serve := make([]server.Listener, len(doors))
 	for i, d := range doors {
 		serve[i] = server.Listener{Listener: d, Protocol: protocols[d.protocol]}
@@ -197,23 +213,31 @@ func unnamedFile() (*os.File, error) {
 	return f, nil
 }
 
-// protocols returns what is spoken behind the doors. done ends it when nobody
-// is served any more.
-func (a *app) protocols(c *cli.Context, o lmtp.Options) (list map[string]server.Protocol, done func(), err error) {
+// protocols returns what is spoken behind the doors, watched by m. done ends it
+// when nobody is served any more.
+func (a *app) protocols(c *cli.Context, o lmtp.Options, m *monitor) (list map[string]server.Protocol, done func(), err error) {
 	backend, err := a.lmtpBackend(c)
 	if err != nil {
 		return nil, nil, err
 	}
-	list = map[string]server.Protocol{"lmtp": lmtp.New(backend, o).Protocol()}
+	defer func() {
+		for name, p := range list {
+			p.Meter = m.meter(name)
+			list[name] = p
+		}
+	}()
+	list = map[string]server.Protocol{"lmtp": lmtp.New(m.backend(backend), o).Protocol()}
 	in, ok := backend.(*spoolBackend)
 	if !ok {
 		return list, func() {}, nil
 	}
+	m.share(in.spool)
 	logins, err := a.logins(c, in.spool)
 	if err != nil {
 		return nil, nil, err
 	}
-	boxes := &pool.Pool{Spool: in.spool}
+	logins.Tried = m.login
+	boxes := &pool.Pool{Spool: in.spool, Polled: m.polls.Observe}
 	list["pop3"] = pop.New(logins, &popBackend{boxes}, pop.Options{Name: o.Name, TLS: o.TLS, Log: o.Log}).Protocol()
 	return list, boxes.CloseIdle, nil
 }

@@ -17,6 +17,9 @@ type Service struct {
 	Delays *Delays
 	// Plain lets clients of other hosts send passwords without encryption.
 	Plain bool
+	// Tried, if set, is told how each login ended. It is called by several
+	// goroutines at once.
+	Tried func(c *server.Conn, err error)
 }
 
 // Private tells whether a password would be safe: it is encrypted, does not
@@ -60,9 +63,14 @@ func (s *Service) Authenticate(ctx context.Context, c *server.Conn, x Exchange) 
 	})
 }
 
-func (s *Service) try(ctx context.Context, c *server.Conn, try func() (string, error)) (string, error) {
+func (s *Service) try(ctx context.Context, c *server.Conn, try func() (string, error)) (user string, err error) {
 	if s.Delays == nil {
-		return try()
+		user, err = try()
+	} else {
+		user, err = s.Delays.Try(ctx, c.Address(), try)
 	}
-	return s.Delays.Try(ctx, c.Address(), try)
+	if s.Tried != nil {
+		s.Tried(c, err)
+	}
+	return user, err
 }

@@ -24,6 +24,9 @@ type Pool struct {
 	// Most is how many such mailboxes stay open; 64 if zero. The one unused for
 	// the longest time is closed first.
 	Most int
+	// Polled, if set, is told how long each look for what changed in an open
+	// mailbox took. It is called by several goroutines at once.
+	Polled func(took time.Duration)
 
 	mu   sync.Mutex
 	open map[key]*entry
@@ -61,9 +64,7 @@ func (p *Pool) Open(ctx context.Context, user, folder string) (*Use, error) {
 		e, first := p.join(key{user, folder})
 		err := p.opened(ctx, e, first)
 		if err == nil && !first {
-			if err = e.mailbox.Refresh(ctx); spool.NoRoom(err) {
-				err = nil
-			}
+			err = p.refresh(ctx, e.mailbox)
 		}
 		if err == nil {
 			return &Use{e.mailbox, p, e}, nil
@@ -78,6 +79,18 @@ func (p *Pool) Open(ctx context.Context, user, folder string) (*Use, error) {
 			return nil, err
 		}
 	}
+}
+
+func (p *Pool) refresh(ctx context.Context, m *spool.Mailbox) error {
+	begun := time.Now()
+	err := m.Refresh(ctx)
+	if p.Polled != nil {
+		p.Polled(time.Since(begun))
+	}
+	if spool.NoRoom(err) {
+		return nil
+	}
+	return err
 }
 
 // Close ends the use. What was committed is shown in the files' names first;

@@ -78,6 +78,7 @@ func (x *session) enter(ctx context.Context, user string, err error) {
 		x.fail("[SYS/TEMP] your mail cannot be had now, try again later")
 		return
 	}
+	x.conn.LogIn(user)
 	n, size := x.drop.totals()
 	x.ok("%d messages (%d octets)", n, size)
 }

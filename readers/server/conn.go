@@ -40,6 +40,8 @@ type Conn struct {
 	Writer *Writer
 	// Remote is the client's address, for the log; "unix" for a unix socket.
 	Remote string
+	// Protocol is the name of what is spoken.
+	Protocol string
 	// ID names the connection in the log.
 	ID string
 	// TLS is the state of the encryption, nil without it.
@@ -47,16 +49,18 @@ type Conn struct {
 
 	raw    net.Conn // the socket, or TLS over it
 	limits Limits
+	meter  *Meter
 	begun  time.Time // of the data under way; zero while commands are read
 	got    int64     // bytes since
 
 	mu      sync.Mutex // of what follows, and of raw when it changes
 	waiting bool
 	ending  bool
+	user    string // who is logged in
 }
 
 func newConn(raw net.Conn, l Limits) *Conn {
-	c := &Conn{raw: raw, limits: l, Remote: "unix", ID: rand.Text()[:8]}
+	c := &Conn{raw: raw, limits: l, meter: new(Meter), Remote: "unix", ID: rand.Text()[:8]}
 	if raw.RemoteAddr() != nil && raw.RemoteAddr().Network() != "unix" {
 		c.Remote = raw.RemoteAddr().String()
 	}

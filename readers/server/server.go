@@ -60,6 +60,8 @@ type Protocol struct {
 	Busy string
 	// Idle takes the place of Limits.Idle if that is too short for the protocol.
 	Idle time.Duration
+	// Meter counts the clients; nil counts none.
+	Meter *Meter
 	// Serve talks to a client until one of the two has had enough; then the
 	// connection is closed. The context ends when the server's patience does.
 	Serve func(ctx context.Context, c *Conn)
@@ -161,6 +163,10 @@ func (s *Server) admit(work context.Context, raw net.Conn, l Listener) {
 	limits := s.Limits
 	limits.Idle = max(limits.Idle, p.Idle)
 	c := newConn(raw, limits)
+	c.Protocol = p.Name
+	if p.Meter != nil {
+		c.meter = p.Meter
+	}
 	address := c.Address()
 	s.mu.Lock()
 	full := len(s.open) >= s.Limits.Connections || address != "" && s.from[address] >= s.Limits.PerAddress
@@ -171,7 +177,9 @@ func (s *Server) admit(work context.Context, raw net.Conn, l Listener) {
 		s.clients.Add(1)
 	}
 	s.mu.Unlock()
+	c.meter.Connections.Add(1)
 	if !ok {
+		c.meter.Refused.Add(1)
 		// The line fits into the socket's buffer.
 		_ = raw.SetDeadline(time.Now().Add(time.Second))
 		if l.TLS == nil {
@@ -181,6 +189,7 @@ func (s *Server) admit(work context.Context, raw net.Conn, l Listener) {
 		s.Log.Warn("too many connections", "protocol", p.Name, "client", c.Remote)
 		return
 	}
+	c.meter.Open.Add(1)
 	go func() {
 		defer s.clients.Done()
 		defer s.leave(c, address)
@@ -201,6 +210,10 @@ func (s *Server) admit(work context.Context, raw net.Conn, l Listener) {
 
 func (s *Server) leave(c *Conn, address string) {
 	c.close()
+	c.meter.Open.Add(-1)
+	if c.User() != "" {
+		c.meter.LoggedIn.Add(-1)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.open, c)

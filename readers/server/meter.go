@@ -1,0 +1,29 @@
+package server
+
+import "sync/atomic"
+
+// Meter counts the clients of a protocol, on whatever listener. The zero value
+// is ready.
+type Meter struct {
+	Connections atomic.Int64 // all that came
+	Refused     atomic.Int64 // of these, those that were one too many
+	Open        atomic.Int64 // that are served now
+	LoggedIn    atomic.Int64 // of these, those that are a user's
+}
+
+// LogIn tells whose the client is from now on, which is counted.
+func (c *Conn) LogIn(user string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.user == "" {
+		c.meter.LoggedIn.Add(1)
+	}
+	c.user = user
+}
+
+// User is who is logged in; "" is nobody.
+func (c *Conn) User() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.user
+}
