@@ -103,6 +103,26 @@ func (c Counts) String() string {
 // 128 KiB, reads 1 per 128 KiB.
 func Counted(f FS, ops *Ops, p Profile) FS { return &countedFS{FS: f, ops: ops, dirSync: p.DirSync} }
 
+// workKey is the key of the Ops in a context.
+type workKey struct{}
+
+// WithOps returns a context for one piece of work: what it asks of a file system
+// of [Counted] is counted in ops besides. A record that several pieces of work
+// share counts for the one that writes it.
+func WithOps(ctx context.Context, ops *Ops) context.Context {
+	return context.WithValue(ctx, workKey{}, ops)
+}
+
+// counter counts for a file system and for a piece of work, which may be nil.
+type counter struct{ all, work *Ops }
+
+func (c counter) add(k Kind, n int64) {
+	c.all.add(k, n)
+	if c.work != nil {
+		c.work.add(k, n)
+	}
+}
+
 type countedFS struct {
 	FS
 	ops     *Ops
@@ -143,30 +163,36 @@ func (c *linkCache) has(name, target string) bool {
 	return false
 }
 
+func (c *countedFS) counter(ctx context.Context) counter {
+	work, _ := ctx.Value(workKey{}).(*Ops)
+	return counter{c.ops, work}
+}
+
 func (c *countedFS) Create(ctx context.Context, name string, perm fs.FileMode) (File, error) {
-	c.ops.add(OpOpen, 1)
-	return c.file(c.FS.Create(ctx, name, perm))
+	c.counter(ctx).add(OpOpen, 1)
+	f, err := c.FS.Create(ctx, name, perm)
+	return c.file(ctx, f, err)
 }
 
 func (c *countedFS) Open(ctx context.Context, name string) (File, error) {
 	f, err := c.FS.Open(ctx, name)
 	if errors.Is(err, fs.ErrNotExist) {
-		c.ops.add(OpLookup, 1)
+		c.counter(ctx).add(OpLookup, 1)
 		return nil, err
 	}
-	c.ops.add(OpOpen, 1)
-	return c.file(f, err)
+	c.counter(ctx).add(OpOpen, 1)
+	return c.file(ctx, f, err)
 }
 
-func (c *countedFS) file(f File, err error) (File, error) {
+func (c *countedFS) file(ctx context.Context, f File, err error) (File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &countedFile{File: f, ops: c.ops}, nil
+	return &countedFile{File: f, ops: c.counter(ctx)}, nil
 }
 
 func (c *countedFS) Stat(ctx context.Context, name string) (Info, error) {
-	c.ops.add(OpGetattr, 1)
+	c.counter(ctx).add(OpGetattr, 1)
 	i, err := c.FS.Stat(ctx, name)
 	if err == nil && i.Mode&fs.ModeSymlink != 0 {
 		c.links.stated(name)
@@ -180,7 +206,7 @@ func (c *countedFS) ReadDir(ctx context.Context, name string) ([]string, error) 
 	for _, n := range names {
 		size += len(n) + 24
 	}
-	c.ops.add(OpReaddir, 1+int64(size/chunk))
+	c.counter(ctx).add(OpReaddir, 1+int64(size/chunk))
 	return names, err
 }
 
@@ -189,15 +215,15 @@ func (c *countedFS) Readlink(ctx context.Context, name string) (string, error) {
 	if err == nil && c.links.has(name, s) {
 		return s, nil
 	}
-	c.ops.add(OpLookup, 1)
+	c.counter(ctx).add(OpLookup, 1)
 	if !errors.Is(err, fs.ErrNotExist) {
-		c.ops.add(OpReadlink, 1)
+		c.counter(ctx).add(OpReadlink, 1)
 	}
 	return s, err
 }
 
 func (c *countedFS) Symlink(ctx context.Context, target, name string) error {
-	c.ops.add(OpSymlink, 1)
+	c.counter(ctx).add(OpSymlink, 1)
 	err := c.FS.Symlink(ctx, target, name)
 	if err == nil {
 		c.links.has(name, target)
@@ -206,34 +232,34 @@ func (c *countedFS) Symlink(ctx context.Context, target, name string) error {
 }
 
 func (c *countedFS) Link(ctx context.Context, oldname, newname string) error {
-	c.ops.add(OpLink, 1)
+	c.counter(ctx).add(OpLink, 1)
 	return c.FS.Link(ctx, oldname, newname)
 }
 
 func (c *countedFS) Rename(ctx context.Context, oldname, newname string) error {
-	c.ops.add(OpRename, 1)
+	c.counter(ctx).add(OpRename, 1)
 	return c.FS.Rename(ctx, oldname, newname)
 }
 
 func (c *countedFS) Remove(ctx context.Context, name string) error {
-	c.ops.add(OpRemove, 1)
+	c.counter(ctx).add(OpRemove, 1)
 	return c.FS.Remove(ctx, name)
 }
 
 func (c *countedFS) Mkdir(ctx context.Context, name string, perm fs.FileMode) error {
-	c.ops.add(OpMkdir, 1)
+	c.counter(ctx).add(OpMkdir, 1)
 	return c.FS.Mkdir(ctx, name, perm)
 }
 
 func (c *countedFS) SyncDir(ctx context.Context, name string) error {
 	if c.dirSync {
-		c.ops.add(OpSync, 1)
+		c.counter(ctx).add(OpSync, 1)
 	}
 	return c.FS.SyncDir(ctx, name)
 }
 
 func (c *countedFS) Sub(ctx context.Context, name string) (FS, error) {
-	c.ops.add(OpLookup, 1)
+	c.counter(ctx).add(OpLookup, 1)
 	f, err := c.FS.Sub(ctx, name)
 	if err != nil {
 		return nil, err
@@ -245,7 +271,7 @@ func (c *countedFS) Sub(ctx context.Context, name string) (FS, error) {
 // when they are sent: at the sync, or at the close for what was not synced.
 type countedFile struct {
 	File
-	ops   *Ops
+	ops   counter
 	read  int64
 	dirty int64
 }

@@ -79,17 +79,6 @@ func (s *Spool) Reachable(ctx context.Context) error {
 	return err
 }
 
-// Counting returns the spool for one piece of work, whose operations are counted
-// in ops besides.
-func (s *Spool) Counting(ops *netfs.Ops) *Spool {
-	h := *s.Host
-	h.Share = netfs.Counted(h.Share, ops, h.Profile)
-	c := &Spool{Host: &h, Marker: s.Marker, Tuning: s.Tuning, way: s.way, at: s.at, owner: s.owner}
-	c.level.Store(s.level.Load())
-	c.noLinks.Store(s.noLinks.Load())
-	return c
-}
-
 // machine is what a log's records mean: see [commitlog.Config].
 type machine struct {
 	apply    func(*commitlog.Record) error

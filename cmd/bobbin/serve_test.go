@@ -277,6 +277,27 @@ func TestServeOperations(t *testing.T) {
 	}
 }
 
+// The log tells what a quota costs: a record in the user's log.
+func TestServeQuotaOperations(t *testing.T) {
+	rules := filepath.Join(t.TempDir(), "quota")
+	if err := os.WriteFile(rules, []byte("* * 1G\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := serveHere(t, "--quota", rules)
+	for range 2 { // the first one opens the user's log
+		if r := s.deliver("", "Subject: x\r\n\r\nhello\r\n", "alice"); r[0] != "250 2.0.0 delivered to alice" {
+			t.Fatal(r)
+		}
+	}
+	want := 5.0 + 2
+	if s.host.Profile.DirSync {
+		want += 2
+	}
+	if lines := s.logged("delivered"); len(lines) != 2 || lines[1]["operations"] != want {
+		t.Errorf("log: %v, want %v operations", lines, want)
+	}
+}
+
 // What can mend itself is a temporary error with a line in the log, and leaves
 // nothing.
 func TestServeFaults(t *testing.T) {

@@ -85,7 +85,7 @@ func (b *spoolBackend) Deliver(ctx context.Context, m *lmtp.Message, to lmtp.Rec
 	if b.once {
 		e.QueueID = m.QueueID // else it would cost a look-up, for nothing
 	}
-	err := delivery.Deliver(ctx, b.spool.Counting(ops), e, m.Open())
+	err := delivery.Deliver(netfs.WithOps(ctx, ops), b.spool, e, m.Open())
 	return ops.Read().Total(), lmtpReply(err)
 }
 

@@ -41,8 +41,8 @@ func TestSpool(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ops := new(netfs.Ops)
-	l := NewSpool(s.Counting(ops))
+	ops := s.Host.Ops
+	l := NewSpool(s)
 	ask := func(name, password, user string) {
 		t.Helper()
 		got, err := l.Password(t.Context(), name, []byte(password))

@@ -56,8 +56,8 @@ func end(t *testing.T, u *pool.Use) {
 // comes next, who pays a look for new mail alone.
 func TestShared(t *testing.T) {
 	s := open(t)
-	ops := new(netfs.Ops)
-	p := &pool.Pool{Spool: s.Counting(ops), Keep: time.Hour}
+	ops := s.Host.Ops
+	p := &pool.Pool{Spool: s, Keep: time.Hour}
 	defer p.CloseIdle()
 	uses := make([]*pool.Use, 20)
 	var all sync.WaitGroup
