@@ -23,6 +23,8 @@ var (
 	ErrIdle = errors.New("the client is too slow")
 	// ErrLine: the line was too long and is skipped, or its end was a bare LF.
 	ErrLine = errors.New("bad line")
+	// ErrWoken: there is no line yet, but something to say.
+	ErrWoken = errors.New("woken")
 	// ErrInjected: what should come encrypted came in plain.
 	ErrInjected = errors.New("data before TLS")
 )
@@ -54,7 +56,9 @@ type Conn struct {
 	got    int64     // bytes since
 
 	mu      sync.Mutex // of what follows, and of raw when it changes
-	waiting bool
+	waiting bool       // for a line
+	inWait  bool       // for a line or Wake
+	woken   bool
 	ending  bool
 	user    string // who is logged in
 }
@@ -133,21 +137,82 @@ func (c *Conn) ReadLine(limit int) ([]byte, error) {
 
 func (c *Conn) line(limit int) ([]byte, error) {
 	line, err := c.Reader.ReadSlice('\n')
-	long := 0
+	var before []byte // what did not fit into Reader
+	length := len(line)
 	for errors.Is(err, bufio.ErrBufferFull) {
-		if long += len(line); long > skipped {
+		if length > limit+skipped {
 			return nil, net.ErrClosed
 		}
+		if length <= limit {
+			before = append(before, line...)
+		}
 		line, err = c.Reader.ReadSlice('\n')
+		length += len(line)
 	}
 	if err != nil {
 		return nil, err
 	}
+	if length > limit+len("\r\n") {
+		return nil, ErrLine
+	}
+	if before != nil {
+		line = append(before, line...)
+	}
 	line, ok := bytes.CutSuffix(line, []byte("\r\n"))
-	if !ok || long > 0 || len(line) > limit {
+	if !ok || len(line) > limit {
 		return nil, ErrLine
 	}
 	return line, nil
+}
+
+// Wait sends what was written and waits until the client sends something, which
+// ReadLine then reads: the error is nil. It is [ErrWoken] after Wake, and else
+// as that of ReadLine.
+func (c *Conn) Wait() error {
+	if err := c.Writer.Flush(); err != nil {
+		return err
+	}
+	if !c.wait() {
+		return ErrEnding
+	}
+	if c.mayWake(true) {
+		c.waited()
+		return ErrWoken
+	}
+	err := c.readable()
+	if err == nil {
+		_, err = c.Reader.Peek(1)
+	}
+	woken, ending := c.mayWake(false), c.waited()
+	switch late := errors.Is(err, os.ErrDeadlineExceeded); {
+	case ending && (late || err == nil):
+		return ErrEnding
+	case woken && late:
+		return ErrWoken
+	case late:
+		return ErrIdle
+	}
+	return err
+}
+
+// Wake ends Wait, or the next one. Any goroutine may call it.
+func (c *Conn) Wake() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.woken = true
+	if c.inWait {
+		_ = c.raw.SetReadDeadline(time.Now())
+	}
+}
+
+// mayWake begins or ends the time in which Wake ends a wait, and tells whether
+// it was called since this was asked last.
+func (c *Conn) mayWake(in bool) (woken bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	woken, c.woken = c.woken, false
+	c.inWait = in && !woken
+	return woken
 }
 
 // wait begins to wait for a command, unless the server ends.
