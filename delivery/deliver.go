@@ -14,6 +14,7 @@ import (
 
 	"github.com/bobbinmail/bobbin/netfs"
 	"github.com/bobbinmail/bobbin/spool"
+	"github.com/bobbinmail/bobbin/spool/lines"
 	"github.com/bobbinmail/bobbin/spool/message"
 )
 
@@ -90,7 +91,7 @@ type Envelope struct {
 // spool.ErrNoUser, spool.ErrBadName, [ErrLoop], [ErrQuotaRefused] or
 // [ErrNoRecipient] when a retry is useless.
 func Deliver(ctx context.Context, to Mailboxes, e Envelope, body io.Reader) error {
-	d := &delivery{to: to, envelope: e, digest: sha256.New()}
+	d := &delivery{to: to, envelope: e}
 	defer d.close(ctx)
 	if err := d.open(ctx); err != nil {
 		return err
@@ -99,6 +100,7 @@ func Deliver(ctx context.Context, to Mailboxes, e Envelope, body io.Reader) erro
 	if err != nil {
 		return fmt.Errorf("read the message: %w", err)
 	}
+	d.digest = in.digest
 	if in.fromLine != "" && e.SenderUnknown {
 		d.envelope.Sender = SenderOf(in.fromLine)
 	}
@@ -200,16 +202,16 @@ func (d *delivery) write(ctx context.Context, in *reader) error {
 	if err := d.receive(ctx); err != nil {
 		return err
 	}
-	c := &converter{w: d.all(), digest: d.digest, strip: in.strip()}
+	c := &lines.Converter{W: d.all(), Strip: in.strip()}
 	err := in.copyTo(c)
-	if errors.Is(err, errMixed) {
+	if errors.Is(err, lines.ErrMixed) {
 		c, err = d.rewrite(ctx, in, c)
 	}
 	if err != nil {
 		return err
 	}
 	for _, m := range d.incoming {
-		if err := m.Finish(addedFields+c.wire(), c.mixed()); err != nil {
+		if err := m.Finish(addedFields+c.Wire(), c.Mixed()); err != nil {
 			return err
 		}
 	}
@@ -241,7 +243,7 @@ func (d *delivery) fields(b *spool.Box) []byte {
 // rewrite starts again when a line without CR comes after so many with CR
 // that they are no longer in memory. All lines so far had one, so what was
 // stored gives the message back as it was.
-func (d *delivery) rewrite(ctx context.Context, in *reader, before *converter) (*converter, error) {
+func (d *delivery) rewrite(ctx context.Context, in *reader, before *lines.Converter) (*lines.Converter, error) {
 	old := d.incoming
 	d.incoming = nil
 	defer func() {
@@ -260,14 +262,13 @@ func (d *delivery) rewrite(ctx context.Context, in *reader, before *converter) (
 	if err := d.receive(ctx); err != nil {
 		return nil, err
 	}
-	c := &converter{w: d.all(), digest: sha256.New()}
-	if _, err := io.CopyBuffer(&crAdder{c}, onlyReader{stored}, make([]byte, copySize)); err != nil {
+	c := &lines.Converter{W: d.all()}
+	if _, err := io.CopyBuffer(lines.AddCR(c), onlyReader{stored}, make([]byte, copySize)); err != nil {
 		return nil, err
 	}
-	if _, err := c.Write(before.left); err != nil {
+	if _, err := c.Write(before.Left); err != nil {
 		return nil, err
 	}
-	c.digest = d.digest
 	return c, in.copyTo(c)
 }
 

@@ -2,12 +2,14 @@ package delivery
 
 import (
 	"bytes"
-	"errors"
+	"crypto/sha256"
 	"hash"
 	"io"
 	"regexp"
 	"strings"
 	"sync"
+
+	"github.com/bobbinmail/bobbin/spool/lines"
 )
 
 // headMax is how much of a message is kept in memory: what is not longer is
@@ -20,11 +22,12 @@ type reader struct {
 	fromLine string
 	head     []byte // the beginning, at most headMax
 	rest     io.Reader
+	digest   hash.Hash // of what copyTo has read
 }
 
 func newReader(r io.Reader) (*reader, error) {
 	head, err := io.ReadAll(io.LimitReader(r, headMax))
-	in := &reader{head: head, rest: r}
+	in := &reader{head: head, rest: r, digest: sha256.New()}
 	if len(head) < headMax {
 		in.rest = nil
 	}
@@ -67,121 +70,19 @@ func (in *reader) strip() bool {
 const copySize = 256 << 10
 
 // copyTo writes what has not been read yet.
-func (in *reader) copyTo(c *converter) error {
+func (in *reader) copyTo(c *lines.Converter) error {
 	head := in.head
 	in.head = nil
+	in.digest.Write(head)
 	if _, err := c.Write(head); err != nil {
 		return err
 	}
 	if in.rest != nil {
-		if _, err := io.CopyBuffer(c, onlyReader{in.rest}, make([]byte, copySize)); err != nil {
+		if _, err := io.CopyBuffer(c, onlyReader{io.TeeReader(in.rest, in.digest)}, make([]byte, copySize)); err != nil {
 			return err
 		}
 	}
-	return c.end()
+	return c.End()
 }
 
 type onlyReader struct{ io.Reader }
-
-// errMixed means that a line without CR came after lines with CR had lost it.
-var errMixed = errors.New("line ends of both kinds")
-
-// converter takes the CR from lines that end in CRLF, as long as all do, and
-// counts line ends.
-type converter struct {
-	w        io.Writer
-	digest   hash.Hash
-	strip    bool
-	crlf, lf int64  // line ends seen
-	cr       bool   // the last byte was a CR, which strip holds back
-	left     []byte // what was not converted when errMixed came
-}
-
-// mixed tells whether both kinds of line ends were there.
-func (c *converter) mixed() bool { return c.crlf > 0 && c.lf > 0 }
-
-// wire is how many CRs the wire form has more than the stored one.
-func (c *converter) wire() int64 {
-	if c.strip {
-		return c.crlf
-	}
-	return c.lf
-}
-
-func (c *converter) Write(p []byte) (int, error) {
-	c.digest.Write(p)
-	if !c.strip {
-		c.count(p)
-		return c.w.Write(p)
-	}
-	return len(p), c.convert(p)
-}
-
-// count notes the line ends of a chunk that is stored as it is.
-func (c *converter) count(p []byte) {
-	if len(p) == 0 {
-		return
-	}
-	all, both := int64(bytes.Count(p, []byte("\n"))), int64(bytes.Count(p, []byte("\r\n")))
-	if c.cr && p[0] == '\n' {
-		both++
-	}
-	c.crlf += both
-	c.lf += all - both
-	c.cr = p[len(p)-1] == '\r'
-}
-
-// convert writes p without the CRs of its line ends.
-func (c *converter) convert(p []byte) error {
-	out := make([]byte, 0, len(p)+1)
-	if c.cr && len(p) > 0 && p[0] != '\n' {
-		out = append(out, '\r')
-		c.cr = false
-	}
-	for len(p) > 0 {
-		i := bytes.IndexByte(p, '\n')
-		if i < 0 {
-			break
-		}
-		end := i
-		switch {
-		case i > 0 && p[i-1] == '\r':
-			end = i - 1
-		case i == 0 && c.cr:
-		default:
-			c.left = bytes.Clone(p)
-			if _, err := c.w.Write(out); err != nil {
-				return err
-			}
-			return errMixed
-		}
-		c.cr = false
-		c.crlf++
-		out = append(append(out, p[:end]...), '\n')
-		p = p[i+1:]
-	}
-	if n := len(p); n > 0 && p[n-1] == '\r' {
-		c.cr = true
-		p = p[:n-1]
-	}
-	_, err := c.w.Write(append(out, p...))
-	return err
-}
-
-// end writes a CR that no LF followed.
-func (c *converter) end() error {
-	if c.strip && c.cr {
-		c.cr = false
-		_, err := c.w.Write([]byte("\r"))
-		return err
-	}
-	return nil
-}
-
-// crAdder puts a CR before every LF.
-type crAdder struct{ w io.Writer }
-
-func (a *crAdder) Write(p []byte) (int, error) {
-	_, err := a.w.Write(bytes.ReplaceAll(p, []byte("\n"), []byte("\r\n")))
-	return len(p), err
-}
