@@ -1,14 +1,14 @@
 package spool
 
 import (
-	"encoding/base64"
 	"fmt"
 	"strings"
 	"unicode"
-	"unicode/utf16"
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/bobbinmail/bobbin/spool/mutf7"
 )
 
 // Inbox is the folder that every user has.
@@ -27,9 +27,6 @@ const publicName = "public"
 
 // dirMax is how long a directory's name may be, in bytes (H118).
 const dirMax = 255
-
-// mutf7 is the base64 of modified UTF-7.
-var mutf7 = base64.NewEncoding("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,").WithPadding(base64.NoPadding)
 
 // nameCoder writes folder names for one kind of share.
 type nameCoder struct {
@@ -87,46 +84,30 @@ func badFolder(name, why string) error {
 
 // encode writes one part of a name, or says why it cannot.
 func (c nameCoder) encode(b *strings.Builder, part string) (why string) {
-	var shifted []uint16
-	flush := func() {
-		if len(shifted) > 0 {
-			raw := make([]byte, 0, 2*len(shifted))
-			for _, u := range shifted {
-				raw = append(raw, byte(u>>8), byte(u))
-			}
-			b.WriteString("&" + mutf7.EncodeToString(raw) + "-")
-			shifted = shifted[:0]
-		}
-	}
 	if part == "" || part == "." || part == ".." {
 		return "a slash stands between two names, and . and .. are none"
 	}
-	for i, r := range part {
-		switch {
-		case r == '\\' && !hexPair(part[i+1:]):
-			return `a backslash comes before two digits of 0-9 A-F, and means a byte of a directory's name`
-		case r == '\\':
-			flush()
-			raw := unhex(part[i+1])<<4 | unhex(part[i+2])
-			if raw == 0 || raw == '/' {
-				return fmt.Sprintf(`no directory's name has the byte \%02X`, raw)
+	for rest := part; ; {
+		run, after, escaped := strings.Cut(rest, `\`)
+		for _, r := range run {
+			if !printable(r) {
+				return fmt.Sprintf("the character U+%04X cannot be shown", r)
 			}
-			b.WriteByte(raw)
-		case i >= 1 && part[i-1] == '\\', i >= 2 && part[i-2] == '\\': // the digits
-		case !printable(r):
-			return fmt.Sprintf("the character U+%04X cannot be shown", r)
-		case r == '&':
-			flush()
-			b.WriteString("&-")
-		case r < utf8.RuneSelf && c.direct(byte(r)):
-			flush()
-			b.WriteByte(byte(r))
-		default:
-			shifted = utf16.AppendRune(shifted, r)
 		}
+		b.WriteString(mutf7.EncodeBut(run, func(r rune) bool { return r < utf8.RuneSelf && c.direct(byte(r)) }))
+		if !escaped {
+			return ""
+		}
+		if !hexPair(after) {
+			return `a backslash comes before two digits of 0-9 A-F, and means a byte of a directory's name`
+		}
+		raw := unhex(after[0])<<4 | unhex(after[1])
+		if raw == 0 || raw == '/' {
+			return fmt.Sprintf(`no directory's name has the byte \%02X`, raw)
+		}
+		b.WriteByte(raw)
+		rest = after[2:]
 	}
-	flush()
-	return ""
 }
 
 const upperHex = "0123456789ABCDEF"
@@ -203,39 +184,9 @@ func (c nameCoder) escape(part string) string {
 // decode reads modified UTF-7, and UTF-8, which some programs write instead.
 // ok is false for what is neither, and for what no name shows.
 func (c nameCoder) decode(part string) (name string, ok bool) {
-	var b strings.Builder
-	for rest := part; rest != ""; {
-		before, after, shift := strings.Cut(rest, "&")
-		b.WriteString(before)
-		if !shift {
-			break
-		}
-		code, next, closed := strings.Cut(after, "-")
-		if !closed {
-			return "", false
-		}
-		if code == "" {
-			b.WriteByte('&')
-		}
-		raw, err := mutf7.DecodeString(code)
-		if err != nil || len(raw)%2 != 0 {
-			return "", false
-		}
-		var units []uint16
-		for i := 0; i < len(raw); i += 2 {
-			units = append(units, uint16(raw[i])<<8|uint16(raw[i+1]))
-		}
-		for _, r := range utf16.Decode(units) {
-			if r == utf8.RuneError || r == '/' {
-				return "", false
-			}
-			b.WriteRune(r)
-		}
-		rest = next
-	}
-	name = b.String()
-	bad := func(r rune) bool { return r == utf8.RuneError || r == '\\' || !printable(r) }
-	return name, name != "" && name != "." && name != ".." && strings.IndexFunc(name, bad) < 0
+	name, ok = mutf7.Decode(part)
+	bad := func(r rune) bool { return r == utf8.RuneError || r == '\\' || r == '/' || !printable(r) }
+	return name, ok && name != "" && name != "." && name != ".." && strings.IndexFunc(name, bad) < 0
 }
 
 // fair returns the name that people would give to a directory, whoever made
