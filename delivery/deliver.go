@@ -74,6 +74,17 @@ type Envelope struct {
 	OneOfSeveral bool
 	// Quota, if set, limits what users keep.
 	Quota *Quota
+	// Delivered, if set, is told of each mailbox that has the message, by the
+	// goroutine that delivers.
+	Delivered func(Delivered)
+}
+
+// Delivered is a mailbox that has a message.
+type Delivered struct {
+	User, Folder string
+	Size         int64 // in bytes, as it is stored
+	// Again says that the message, or one with its Message-ID, was there already.
+	Again bool
 }
 
 // Deliver reads a message and delivers it to all users or to none.
@@ -316,6 +327,9 @@ func (d *delivery) publish(ctx context.Context) error {
 		}
 		if err != nil {
 			return fmt.Errorf("user %s: %w", user, err)
+		}
+		if d.envelope.Delivered != nil {
+			d.envelope.Delivered(Delivered{user, d.boxes[i].Folder, m.Size(), m.Placed() != m.Name()})
 		}
 	}
 	d.done = true

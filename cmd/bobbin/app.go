@@ -269,14 +269,19 @@ func writeJSON(w io.Writer, v any) error {
 	if err := enc.Encode(v); err != nil {
 		return err
 	}
+	_, err := io.WriteString(w, escaped(plain.String()))
+	return err
+}
+
+// escaped writes characters that a terminal may obey as JSON does.
+func escaped(text string) string {
 	var b strings.Builder
-	for _, r := range plain.String() {
+	for _, r := range text {
 		if r == '\n' || r < utf8.RuneSelf && r != 0x7f || unicode.IsPrint(r) || r > 0xffff {
 			b.WriteRune(r)
 		} else {
 			fmt.Fprintf(&b, `\u%04x`, r)
 		}
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	return b.String()
 }

@@ -47,6 +47,7 @@ func (a *app) deliverCommand() *cli.Command {
 			&cli.StringFlag{Name: "sender", Aliases: []string{"f"}, Usage: "the return path is `SENDER`", DefaultText: "what a From line says, else empty"},
 			&cli.StringFlag{Name: "queue-id", Usage: "the mail system's `ID` of the message"},
 			&cli.BoolFlag{Name: "one-of-several", Usage: "other calls deliver the message to other users", Hidden: true},
+			&cli.BoolFlag{Name: "tell", Usage: "print what was delivered where", Hidden: true},
 		}, deliveryFlags()...),
 		Action: a.deliver,
 	})
@@ -85,6 +86,15 @@ func (a *app) deliver(c *cli.Context) error {
 		OneOfSeveral:  c.Bool("one-of-several"),
 		Quota:         quota,
 	}
+	r, err := a.deliveryReport(c, &e)
+	if err != nil {
+		return err
+	}
+	return r.end(a.deliverAs(c, e, r))
+}
+
+// deliverAs finds out who is to deliver a message, and lets him.
+func (a *app) deliverAs(c *cli.Context, e delivery.Envelope, r *deliveryReport) (err error) {
 	deliver := func(to delivery.Mailboxes) error { return delivery.Deliver(c.Context, to, e, a.env.Stdin) }
 	switch location := a.location(c); {
 	case location == "":
@@ -92,19 +102,19 @@ func (a *app) deliver(c *cli.Context) error {
 		if serr != nil {
 			return serr
 		}
-		a.warnBy(c, quota, s)
+		a.warnBy(c, e.Quota, s)
 		err = deliver(s)
 	case a.env.Root && c.NArg() > 1:
-		return a.deliverApart(c)
+		return a.deliverApart(c, r)
 	default:
 		roots := &mailRoots{app: a, location: location, open: map[string]*spool.Spool{}}
-		a.warnBy(c, quota, roots)
+		a.warnBy(c, e.Quota, roots)
 		f, ferr := a.forwarding(c)
 		switch {
 		case ferr != nil:
 			return ferr
 		case f != nil && c.NArg() > 1:
-			return a.deliverApart(c) // each has a .forward of his own
+			return a.deliverApart(c, r) // each has a .forward of his own
 		case f != nil:
 			err = f.deliver(c.Context, roots, e)
 		default:

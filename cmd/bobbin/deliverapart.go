@@ -11,7 +11,8 @@ import (
 
 // deliverApart delivers to each user by a process of his own: root becomes one
 // user only. So it is all or none for each user, and not for all of them.
-func (a *app) deliverApart(c *cli.Context) error {
+func (a *app) deliverApart(c *cli.Context, r *deliveryReport) error {
+	r.log = nil // each has his own
 	message, err := a.holdMessage(c)
 	if err != nil {
 		return err

@@ -41,6 +41,8 @@ type environment struct {
 	Root bool
 	// Self returns a command that runs this program with other arguments.
 	Self func(ctx context.Context, args ...string) (*exec.Cmd, error)
+	// Syslog and Journal are the sockets of the system's log.
+	Syslog, Journal string
 	// MakeDir makes the directory that is to become a share's root.
 	MakeDir func(dir string) error
 }
@@ -68,6 +70,8 @@ func processEnvironment() environment {
 		Account:  lookupAccount,
 		MailRoot: openMailRoot,
 		Root:     os.Geteuid() == 0,
+		Syslog:   "/dev/log",
+		Journal:  "/run/systemd/journal/socket",
 		MakeDir:  func(dir string) error { return os.Mkdir(dir, 0o700) },
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -40,7 +39,7 @@ func (a *app) serveCommand() *cli.Command {
 		Description: "Serves LMTP (RFC 2033) and POP3 (RFC 1939) until it is interrupted, and then lets every client finish its command. Without any address both are served to this host. " +
 			"A message that comes by LMTP for several recipients is " +
 			"taken once and delivered to one after the other; 250 means that it is durable there. bobbin-config(1) has the rules for addresses under detail-separator, local-domains, catch-all and address-case, and says how mail that comes twice is dropped. An unknown user is refused with " +
-			"550 5.1.1; whatever can mend itself is a temporary error. Each recipient is a line of the log on standard error. With --location each delivery is a process of its own, which becomes the user; then there is no POP3. " +
+			"550 5.1.1; whatever can mend itself is a temporary error. Each recipient is a line of the log, on standard error or where --log-to says. With --location each delivery is a process of its own, which becomes the user; then there is no POP3. " +
 			"POP3 shows INBOX as it is at login, locks nothing, and takes passwords with TLS or from this host; see plain-login in bobbin-config(1). " +
 			"With --http the server has counters for Prometheus at /metrics, and /healthz and /readyz say whether it is alive and can do its work; docs/operations.md explains them. " +
 			"Root opens the sockets and then becomes the owner of the spool.",
@@ -51,7 +50,6 @@ func (a *app) serveCommand() *cli.Command {
 			&cli.StringSliceFlag{Name: "pop3s", Usage: "serve POP3 with TLS from the beginning at `ADDRESS`", DefaultText: "none"},
 			httpFlag(),
 			&cli.Int64Flag{Name: "max-size", Usage: "take messages of at most `BYTES`", Value: 128 << 20},
-			&cli.StringFlag{Name: "log", Usage: "write the log as `FORMAT`, text or json", Value: "text"},
 			settingOf("trusted").flag(), settingOf("tls-cert").flag(), settingOf("tls-key").flag(), settingOf("plain-login").flag(),
 		}, deliveryFlags()...),
 		Action: a.serve,
@@ -67,7 +65,7 @@ func (a *app) serve(c *cli.Context) error {
 		return usageErrorf("--max-size is a number of bytes above 0")
 	}
 	var err error
-	if o.Log, err = a.logger(c.String("log")); err != nil {
+	if o.Log, err = a.logger(c); err != nil {
 		return err
 	}
 	if o.Trusted, err = networks(c.String("trusted")); err != nil {
@@ -171,16 +169,6 @@ func address(l net.Listener) string {
 	return l.Addr().String()
 }
 
-func (a *app) logger(format string) (*slog.Logger, error) {
-	switch format {
-	case "text":
-		return slog.New(slog.NewTextHandler(a.env.Stderr, nil)), nil
-	case "json":
-		return slog.New(slog.NewJSONHandler(a.env.Stderr, nil)), nil
-	}
-	return nil, usageErrorf("--log is text or json, not %q", format)
-}
-
 // networks reads a list of addresses and networks.
 func networks(list string) (nets []netip.Prefix, err error) {
 	for word := range strings.FieldsFuncSeq(list, func(r rune) bool { return r == ',' || r == ' ' }) {
@@ -261,7 +249,7 @@ func (a *app) lmtpBackend(c *cli.Context) (lmtp.Backend, error) {
 		if _, err := expand(location, "user@example.org", "/home/user"); err != nil {
 			return nil, err
 		}
-		b := &apartBackend{app: a, rules: rules, flags: childFlags(c), once: once, turn: make(chan struct{}, apartAtOnce)}
+		b := &apartBackend{app: a, rules: rules, flags: append(childFlags(c), dashed("log-to")+"="+logToStderr), once: once, turn: make(chan struct{}, apartAtOnce)}
 		b.listed = strings.HasPrefix(location, homeTemplate)
 		return b, nil
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -72,11 +73,11 @@ func (b *spoolBackend) Recipient(ctx context.Context, address string) (lmtp.Reci
 }
 
 // Deliver delivers to one recipient.
-func (b *spoolBackend) Deliver(ctx context.Context, m *lmtp.Message, to lmtp.Recipient) (int64, error) {
+func (b *spoolBackend) Deliver(ctx context.Context, m *lmtp.Message, to lmtp.Recipient) (lmtp.Delivery, error) {
 	if !m.InMemory() {
 		done, err := wait(ctx, b.turn)
 		if err != nil {
-			return 0, lmtpReply(err)
+			return lmtp.Delivery{}, lmtpReply(err)
 		}
 		defer done()
 	}
@@ -86,7 +87,7 @@ func (b *spoolBackend) Deliver(ctx context.Context, m *lmtp.Message, to lmtp.Rec
 		e.QueueID = m.QueueID // else it would cost a look-up, for nothing
 	}
 	err := delivery.Deliver(netfs.WithOps(ctx, ops), b.spool, e, m.Open())
-	return ops.Read().Total(), lmtpReply(err)
+	return lmtp.Delivery{Folder: to.Folder, Operations: ops.Read().Total()}, lmtpReply(err)
 }
 
 // apartAtOnce is how many processes deliver at a time.
@@ -134,32 +135,39 @@ func (k *knownUsers) Box(ctx context.Context, user, _ string) (*spool.Box, error
 	return nil, errKnown
 }
 
-// Deliver runs "bobbin deliver". It does not know what that asks of the share.
-func (b *apartBackend) Deliver(ctx context.Context, m *lmtp.Message, to lmtp.Recipient) (int64, error) {
+// Deliver runs "bobbin deliver", which tells where it delivered and what that
+// asked of the share.
+func (b *apartBackend) Deliver(ctx context.Context, m *lmtp.Message, to lmtp.Recipient) (lmtp.Delivery, error) {
 	done, err := wait(ctx, b.turn)
 	if err != nil {
-		return -1, lmtpReply(err)
+		return lmtp.Delivery{Operations: -1}, lmtpReply(err)
 	}
 	defer done()
-	return -1, lmtpReply(b.run(ctx, m, to))
+	d, err := b.run(ctx, m, to)
+	return d, lmtpReply(err)
 }
 
-func (b *apartBackend) run(ctx context.Context, m *lmtp.Message, to lmtp.Recipient) error {
-	words := append([]string{"deliver", "--sender=" + m.Sender}, b.flags...)
+func (b *apartBackend) run(ctx context.Context, m *lmtp.Message, to lmtp.Recipient) (lmtp.Delivery, error) {
+	unknown := lmtp.Delivery{Operations: -1}
+	words := append([]string{"deliver", "--tell", "--sender=" + m.Sender}, b.flags...)
 	if b.once && m.QueueID != "" {
 		words = append(words, "--queue-id="+m.QueueID)
 	}
 	child, err := b.app.env.Self(ctx, append(words, "--", to.Address)...)
 	if err != nil {
-		return err
+		return unknown, err
 	}
-	var said bytes.Buffer
-	child.Stdin, child.Stdout, child.Stderr = m.Open(), &said, &said
+	var out, said bytes.Buffer
+	child.Stdin, child.Stdout, child.Stderr = m.Open(), &out, &said
 	child.Cancel = func() error { return child.Process.Signal(os.Interrupt) }
 	if err := child.Run(); err != nil {
-		return newChildError(err, said.String())
+		return unknown, newChildError(err, said.String())
 	}
-	return nil
+	var t told
+	if json.NewDecoder(&out).Decode(&t) != nil { // no mailbox has it, or another program stands in our place
+		return unknown, nil
+	}
+	return lmtp.Delivery{Folder: t.Folder, Operations: t.Operations}, nil
 }
 
 // childError is what a process that delivers said when it failed.

@@ -138,17 +138,17 @@ func (b *meteredBackend) Recipient(ctx context.Context, address string) (lmtp.Re
 }
 
 // Deliver counts and times a delivery.
-func (b *meteredBackend) Deliver(ctx context.Context, msg *lmtp.Message, to lmtp.Recipient) (int64, error) {
+func (b *meteredBackend) Deliver(ctx context.Context, msg *lmtp.Message, to lmtp.Recipient) (lmtp.Delivery, error) {
 	begun := time.Now()
-	operations, err := b.Backend.Deliver(ctx, msg, to)
+	done, err := b.Backend.Deliver(ctx, msg, to)
 	b.took.Observe(time.Since(begun))
 	if err != nil {
 		b.monitor.failed(err)
-		return operations, err
+		return done, err
 	}
 	b.monitor.delivered.Add(1)
 	b.bytes.Add(msg.Size)
-	return operations, nil
+	return done, nil
 }
 
 func (m *monitor) failed(err error) {

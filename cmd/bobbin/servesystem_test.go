@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -119,6 +120,9 @@ func TestServeSystemUsers(t *testing.T) {
 		if time.Now().After(end) {
 			t.Fatalf("log: %s", v.log)
 		}
+	}
+	if log := v.log.String(); !regexp.MustCompile(`"msg":"delivered","user":"alice","folder":"INBOX","size":\d+,"queue":"0X0",.*"operations":[1-9]`).MatchString(log) {
+		t.Errorf("log: %s", log)
 	}
 	if got := v.deliver("new", "Subject: new\r\n\r\n", "bob")[0]; got != "452 4.2.2 the mailbox is full" {
 		t.Errorf("one too many: %s", got)

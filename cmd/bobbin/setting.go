@@ -107,6 +107,17 @@ var settings = []setting{
 		Text: "With mail a message in the user's INBOX says so. A command, with its whole name, gets the user, the rule's FOLDERS, how many messages and bytes are there, and the two soft limits, 0 for none.",
 	},
 	{
+		Name: "log-to", Value: "PLACE", Env: "BOBBIN_LOG_TO", Delivery: true,
+		Usage: "write the log to `PLACE`: stderr, syslog or journal", Default: "stderr",
+		Text: "Where each delivery to a user has a line, with the user, folder, size, the mail system's queue id, the time it took and what it asked of the file server. 'bobbin deliver' has no log on standard error, " +
+			"where mail systems expect an error or nothing. Lines for syslog (/dev/log) and systemd's journal are of the facility mail; in the journal each value is a field too, such as BOBBIN_USER. What the daemon does not take within a second goes to standard error.",
+	},
+	{
+		Name: "log", Value: "FORMAT", Env: "BOBBIN_LOG", Delivery: true,
+		Usage: "write the log as `FORMAT`, text or json", Default: "text",
+		Text: "What the lines look like. Control characters are escaped in both.",
+	},
+	{
 		Name: "trusted", Value: "NETWORKS", Env: "BOBBIN_TRUSTED", Usage: "peers from `NETWORKS` may speak for others", Default: "clients of unix sockets",
 		Text: "Addresses and networks, such as \"127.0.0.1, 10.0.0.0/8\", whose mail systems may use XCLIENT and XFORWARD with 'bobbin serve': they say whose " +
 			"mail they hand in, and its queue id. Clients of a unix socket always may.",

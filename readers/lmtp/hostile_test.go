@@ -226,9 +226,9 @@ func TestNoScratch(t *testing.T) {
 // drain is a backend that keeps nothing.
 type drain struct{ notes }
 
-func (d *drain) Deliver(_ context.Context, m *lmtp.Message, _ lmtp.Recipient) (int64, error) {
+func (d *drain) Deliver(_ context.Context, m *lmtp.Message, _ lmtp.Recipient) (lmtp.Delivery, error) {
 	_, err := io.Copy(io.Discard, m.Open())
-	return 0, err
+	return lmtp.Delivery{}, err
 }
 
 // Messages of any size from many clients at once take the memory of their

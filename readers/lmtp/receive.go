@@ -149,15 +149,15 @@ func (x *session) deliver(ctx context.Context) {
 func (x *session) deliverTo(ctx context.Context, to Recipient) *Reply {
 	m := x.mail.message
 	begun := time.Now()
-	operations, err := x.server.backend.Deliver(ctx, m, to)
+	done, err := x.server.backend.Deliver(ctx, m, to)
 	r := replyf(250, "2.0.0", "delivered to %s", to.User)
 	level, text := slog.LevelInfo, "delivered"
 	line := []slog.Attr{
-		slog.String("user", to.User), slog.String("folder", to.Folder), slog.Int64("size", m.Size), slog.String("queue", m.ID),
+		slog.String("user", to.User), slog.String("folder", cmp.Or(done.Folder, to.Folder)), slog.Int64("size", m.Size), slog.String("queue", m.ID),
 		slog.String("sender", m.Sender), slog.String("client", x.client), slog.Duration("took", time.Since(begun)),
 	}
-	if operations >= 0 {
-		line = append(line, slog.Int64("operations", operations))
+	if done.Operations >= 0 {
+		line = append(line, slog.Int64("operations", done.Operations))
 	}
 	if err != nil {
 		r = asReply(err)

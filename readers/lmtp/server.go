@@ -16,9 +16,17 @@ type Backend interface {
 	// told the client as it is.
 	Recipient(ctx context.Context, address string) (Recipient, error)
 	// Deliver brings a message to one recipient. After nil it is durable there;
-	// after an error nothing of it is, or it is not certain. operations is what
-	// it asked of the share, negative if that is not known.
-	Deliver(ctx context.Context, m *Message, to Recipient) (operations int64, err error)
+	// after an error nothing of it is, or it is not certain. What it knows of the
+	// delivery is for the log.
+	Deliver(ctx context.Context, m *Message, to Recipient) (Delivery, error)
+}
+
+// Delivery tells of a delivery.
+type Delivery struct {
+	// Folder is where the message is, "" if that is not known.
+	Folder string
+	// Operations is what was asked of the share, negative if that is not known.
+	Operations int64
 }
 
 // Recipient is a mailbox; equal ones get a message once.

@@ -40,24 +40,24 @@ func (n *notes) Recipient(_ context.Context, address string) (lmtp.Recipient, er
 	return lmtp.Recipient{}, &lmtp.Reply{Code: 550, Enhanced: "5.1.1", Text: "no such user"}
 }
 
-func (n *notes) Deliver(_ context.Context, m *lmtp.Message, to lmtp.Recipient) (int64, error) {
+func (n *notes) Deliver(_ context.Context, m *lmtp.Message, to lmtp.Recipient) (lmtp.Delivery, error) {
 	if n.open != nil {
 		<-n.open
 	}
 	text, err := io.ReadAll(m.Open())
 	if err != nil {
-		return 0, err
+		return lmtp.Delivery{}, err
 	}
 	if int64(len(text)) != m.Size {
-		return 0, fmt.Errorf("%d bytes of %d", len(text), m.Size)
+		return lmtp.Delivery{}, fmt.Errorf("%d bytes of %d", len(text), m.Size)
 	}
 	if strings.HasPrefix(to.User, "green") {
-		return 2, &lmtp.Reply{Code: 452, Enhanced: "4.2.2", Text: "the mailbox is full", Cause: errors.New("quota")}
+		return lmtp.Delivery{Operations: 2}, &lmtp.Reply{Code: 452, Enhanced: "4.2.2", Text: "the mailbox is full", Cause: errors.New("quota")}
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.list = append(n.list, strings.TrimSpace(fmt.Sprintf("%s <%s> %q %s", to.User, m.Sender, text, m.QueueID)))
-	return 4, nil
+	return lmtp.Delivery{Operations: 4}, nil
 }
 
 func (n *notes) messages() []string {
