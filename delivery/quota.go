@@ -101,18 +101,40 @@ func (t *taken) try(ctx context.Context) error {
 	})
 }
 
-// again looks whether there is room after all: the log may be behind.
+// again looks whether there is room after all.
 func (t *taken) again(ctx context.Context, full error) error {
-	var err error
-	if t.state.recountDue(t.box.Now()) {
-		err = t.state.Recount(ctx)
-	} else {
-		err = t.state.Refresh(ctx)
-	}
-	if err != nil {
+	if err := t.state.lookAgain(ctx, t.box.Now()); err != nil {
 		return fmt.Errorf("%w; to count again: %v", full, err)
 	}
 	return t.try(ctx)
+}
+
+// Room refuses, with [ErrQuota], a message of at least so many bytes that is to come,
+// for which there is no room now; whether there is room for it is found out when it is
+// delivered. It costs nothing for a user whose log is kept open, unless his mailbox is
+// full.
+func (q *Quota) Room(ctx context.Context, b *spool.Box, least int64) error {
+	if q == nil || len(q.of(b.User, b.Folder)) == 0 || spool.IsPublic(b.Folder) {
+		return nil
+	}
+	s, err := q.Keep.get(ctx, b)
+	if err != nil {
+		return err
+	}
+	if !s.Counted() {
+		err = s.Recount(ctx)
+	}
+	comes := spool.FolderUsage{Messages: 1, Bytes: max(least, 1)}
+	if err == nil {
+		err = q.Admit(s.UserState, b, comes)
+	}
+	if errors.Is(err, ErrQuota) {
+		if err = s.lookAgain(ctx, b.Now()); err == nil {
+			err = q.Admit(s.UserState, b, comes)
+		}
+	}
+	q.Keep.put(ctx, s, err != nil && !errors.Is(err, ErrQuota))
+	return err
 }
 
 // settle ends a take with the outcome of the message's publication.

@@ -143,6 +143,39 @@ func TestQuotaOperations(t *testing.T) {
 	}
 }
 
+// To ask whether there is room costs nothing while there is.
+func TestQuotaRoom(t *testing.T) {
+	s, _ := newSpool(t, "alice", "bob")
+	q := &delivery.Quota{Rules: rules(t, "alice * 100 2"), Refuse: true, Keep: &delivery.QuotaStates{Spool: s}}
+	b, err := s.Box(t.Context(), "alice", spool.Inbox)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	room := func(least int64, want error) {
+		t.Helper()
+		if err := q.Room(t.Context(), b, least); !errors.Is(err, want) {
+			t.Errorf("%d bytes: %v, want %v", least, err, want)
+		}
+	}
+	room(101, delivery.ErrQuotaRefused)
+	before := s.Host.Ops.Read()
+	room(100, nil)
+	if got := s.Host.Ops.Read().Sub(before); got.Total() != 0 {
+		t.Errorf("it cost %s", got)
+	}
+	for range 2 {
+		room(0, nil)
+		if err := delivery.Deliver(t.Context(), s, delivery.Envelope{Users: []string{"alice"}, Quota: q}, strings.NewReader("x\n")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	room(0, delivery.ErrQuotaRefused)
+	if err := (*delivery.Quota)(nil).Room(t.Context(), b, 1<<40); err != nil {
+		t.Errorf("without a quota: %v", err)
+	}
+}
+
 // Each time the soft limit is crossed the user is warned, once.
 func TestQuotaWarning(t *testing.T) {
 	s, _ := newSpool(t, "alice")

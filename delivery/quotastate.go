@@ -46,6 +46,14 @@ func (s *quotaState) recountDue(now time.Duration) bool {
 	return true
 }
 
+// lookAgain finds out what others did that the log in memory does not tell.
+func (s *quotaState) lookAgain(ctx context.Context, now time.Duration) error {
+	if s.recountDue(now) {
+		return s.Recount(ctx)
+	}
+	return s.Refresh(ctx)
+}
+
 // pending is how many messages of a folder have no UID yet.
 func (s *quotaState) pending(folder string) int {
 	for _, f := range s.Usage() {

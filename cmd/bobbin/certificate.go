@@ -3,11 +3,8 @@ package main
 import (
 	"crypto/tls"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
 	"sync"
-	"time"
 )
 
 // serverTLS is how a server encrypts, with the certificate of two files; nil
@@ -19,27 +16,21 @@ func serverTLS(cert, key string, log *slog.Logger) (*tls.Config, error) {
 	if cert == "" || key == "" {
 		return nil, fmt.Errorf("%w: tls-cert and tls-key go together", errConfig)
 	}
-	c := &certificate{cert: cert, key: key, log: log}
-	c.changed()
+	c := &certificate{cert: cert, key: key, log: log, files: watchFiles(cert, key)}
 	if err := c.read(); err != nil {
 		return nil, fmt.Errorf("%w: certificate %s: %w", errConfig, cert, err)
 	}
 	return &tls.Config{GetCertificate: c.get, MinVersion: tls.VersionTLS12}, nil
 }
 
-// certificateLook is how often the files are looked at, at most: a renewed
-// certificate is used as soon.
-const certificateLook = time.Second
-
 // certificate is a pair of files that is read again when they change.
 type certificate struct {
 	cert, key string
 	log       *slog.Logger
 
-	mu     sync.Mutex
-	pair   *tls.Certificate
-	files  [2]fs.FileInfo // as they were when they were read
-	looked time.Time
+	mu    sync.Mutex
+	pair  *tls.Certificate
+	files *watchedFiles
 }
 
 // get is for [tls.Config]. While the files cannot be used, such as between the
@@ -47,33 +38,14 @@ type certificate struct {
 func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if now := time.Now(); now.Sub(c.looked) >= certificateLook {
-		if c.looked = now; c.changed() {
-			if err := c.read(); err != nil {
-				c.log.Error("the certificate cannot be used, the one before it is", "file", c.cert, "error", err)
-			} else {
-				c.log.Info("new certificate", "file", c.cert)
-			}
+	if c.files.changed() {
+		if err := c.read(); err != nil {
+			c.log.Error("the certificate cannot be used, the one before it is", "file", c.cert, "error", err)
+		} else {
+			c.log.Info("new certificate", "file", c.cert)
 		}
 	}
 	return c.pair, nil
-}
-
-// changed tells whether a file was written, replaced or removed since the last
-// call.
-func (c *certificate) changed() (yes bool) {
-	for i, name := range []string{c.cert, c.key} {
-		now, err := os.Stat(name)
-		was := c.files[i]
-		if err != nil {
-			yes = yes || was != nil
-			c.files[i] = nil
-			continue
-		}
-		yes = yes || was == nil || !os.SameFile(was, now) || was.Size() != now.Size() || !was.ModTime().Equal(now.ModTime())
-		c.files[i] = now
-	}
-	return yes
 }
 
 func (c *certificate) read() error {

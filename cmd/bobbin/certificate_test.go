@@ -53,7 +53,7 @@ func TestCertificateRenewed(t *testing.T) {
 	}
 	used := func(want int64) {
 		t.Helper()
-		time.Sleep(certificateLook)
+		time.Sleep(changedLook)
 		pair, err := config.GetCertificate(nil)
 		if err != nil {
 			t.Fatal(err)

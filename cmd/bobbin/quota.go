@@ -30,14 +30,11 @@ func (a *app) quota(c *cli.Context) (*delivery.Quota, error) {
 	if name == "" {
 		return nil, nil
 	}
-	text, err := readSmall(name, maxQuota)
+	rules, err := quotaRules(name)
 	if err != nil {
-		return nil, fmt.Errorf("%w: quota: %w", errConfig, err)
+		return nil, err
 	}
-	q := &delivery.Quota{}
-	if q.Rules, err = delivery.ParseQuota(text); err != nil {
-		return nil, fmt.Errorf("%w: quota: %s: %w", errConfig, name, err)
-	}
+	q := &delivery.Quota{Rules: rules}
 	if findFlag(c.Command.Flags, "quota-full") == nil {
 		return q, nil
 	}
@@ -52,6 +49,18 @@ func (a *app) quota(c *cli.Context) (*delivery.Quota, error) {
 		return nil, fmt.Errorf("%w: quota-warning %q: it is mail, none, or a command with its whole name", errConfig, way)
 	}
 	return q, nil
+}
+
+func quotaRules(file string) ([]delivery.QuotaRule, error) {
+	text, err := readSmall(file, maxQuota)
+	if err != nil {
+		return nil, fmt.Errorf("%w: quota: %w", errConfig, err)
+	}
+	rules, err := delivery.ParseQuota(text)
+	if err != nil {
+		return nil, fmt.Errorf("%w: quota: %s: %w", errConfig, file, err)
+	}
+	return rules, nil
 }
 
 // warnBy makes a quota warn as the setting says. Mail goes to mailboxes in to.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -11,7 +12,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/bobbinmail/bobbin/delivery"
 	"github.com/bobbinmail/bobbin/readers/lmtp"
 	"github.com/bobbinmail/bobbin/readers/pool"
 	"github.com/bobbinmail/bobbin/readers/pop"
@@ -204,7 +204,7 @@ func unnamedFile() (*os.File, error) {
 // protocols returns what is spoken behind the doors, watched by m. done ends it
 // when nobody is served any more.
 func (a *app) protocols(c *cli.Context, o lmtp.Options, m *monitor) (list map[string]server.Protocol, done func(), err error) {
-	backend, err := a.lmtpBackend(c)
+	backend, err := a.lmtpBackend(c, o.Log)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -232,7 +232,7 @@ func (a *app) protocols(c *cli.Context, o lmtp.Options, m *monitor) (list map[st
 
 // lmtpBackend delivers into the spool, or runs "bobbin deliver" for users whose
 // mail is elsewhere.
-func (a *app) lmtpBackend(c *cli.Context) (lmtp.Backend, error) {
+func (a *app) lmtpBackend(c *cli.Context, log *slog.Logger) (lmtp.Backend, error) {
 	rules, err := a.rules(c)
 	if err != nil {
 		return nil, err
@@ -241,11 +241,10 @@ func (a *app) lmtpBackend(c *cli.Context) (lmtp.Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	quota, err := a.quota(c)
-	if err != nil {
-		return nil, err
-	}
 	if location := a.location(c); location != "" {
+		if _, err := a.quota(c); err != nil {
+			return nil, err
+		}
 		if _, err := expand(location, "user@example.org", "/home/user"); err != nil {
 			return nil, err
 		}
@@ -257,9 +256,9 @@ func (a *app) lmtpBackend(c *cli.Context) (lmtp.Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	if quota != nil {
-		quota.Keep = &delivery.QuotaStates{Spool: s}
-		a.warnBy(c, quota, s)
+	quota, err := a.liveQuota(c, s, log)
+	if err != nil {
+		return nil, err
 	}
 	return &spoolBackend{spool: s, rules: rules, once: once, messageIDs: ids, quota: quota, turn: make(chan struct{}, largeAtOnce)}, nil
 }

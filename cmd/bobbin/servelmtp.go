@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -59,17 +60,20 @@ type spoolBackend struct {
 	rules      delivery.Rules
 	once       bool // drop what comes again
 	messageIDs time.Duration
-	quota      *delivery.Quota
+	quota      *liveQuota
 	turn       chan struct{}
 }
 
-// Recipient finds the mailbox of an address.
-func (b *spoolBackend) Recipient(ctx context.Context, address string) (lmtp.Recipient, error) {
+// Recipient finds the mailbox of an address. What is refused here for want of
+// room would be when it is delivered: a message of lines with CRLF alone is
+// stored in half of its bytes.
+func (b *spoolBackend) Recipient(ctx context.Context, address string, size int64) (lmtp.Recipient, error) {
 	box, err := b.rules.Find(ctx, b.spool, address, "")
 	if err != nil {
 		return lmtp.Recipient{}, lmtpReply(err)
 	}
-	return lmtp.Recipient{User: box.User, Folder: box.Folder}, lmtpReply(box.Close())
+	err = b.quota.now().Room(ctx, box, size/2)
+	return lmtp.Recipient{User: box.User, Folder: box.Folder}, lmtpReply(cmp.Or(err, box.Close()))
 }
 
 // Deliver delivers to one recipient.
@@ -82,7 +86,7 @@ func (b *spoolBackend) Deliver(ctx context.Context, m *lmtp.Message, to lmtp.Rec
 		defer done()
 	}
 	ops := new(netfs.Ops)
-	e := delivery.Envelope{Sender: m.Sender, Users: []string{to.User}, Folder: to.Folder, Once: b.once, MessageIDs: b.messageIDs, Quota: b.quota}
+	e := delivery.Envelope{Sender: m.Sender, Users: []string{to.User}, Folder: to.Folder, Once: b.once, MessageIDs: b.messageIDs, Quota: b.quota.now()}
 	if b.once {
 		e.QueueID = m.QueueID // else it would cost a look-up, for nothing
 	}
@@ -106,7 +110,7 @@ type apartBackend struct {
 
 // Recipient asks the system for the user. Where the users are not its own,
 // nobody knows who there is, and the delivery says so.
-func (b *apartBackend) Recipient(ctx context.Context, address string) (lmtp.Recipient, error) {
+func (b *apartBackend) Recipient(ctx context.Context, address string, _ int64) (lmtp.Recipient, error) {
 	k := &knownUsers{b: b}
 	_, err := b.rules.Find(ctx, k, address, "")
 	if k.user != "" {

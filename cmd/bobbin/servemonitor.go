@@ -129,8 +129,8 @@ func (m *monitor) backend(b lmtp.Backend) *meteredBackend {
 }
 
 // Recipient counts who is refused.
-func (b *meteredBackend) Recipient(ctx context.Context, address string) (lmtp.Recipient, error) {
-	to, err := b.Backend.Recipient(ctx, address)
+func (b *meteredBackend) Recipient(ctx context.Context, address string, size int64) (lmtp.Recipient, error) {
+	to, err := b.Backend.Recipient(ctx, address, size)
 	if err != nil {
 		b.monitor.failed(err)
 	}

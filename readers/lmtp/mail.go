@@ -72,6 +72,7 @@ func (m *transaction) parameter(key, value string) *Reply {
 		case err != nil:
 			return badParameter(key)
 		}
+		m.size = int64(n)
 	case "BODY":
 		switch strings.ToUpper(value) {
 		case "7BIT", "8BITMIME":
@@ -127,7 +128,7 @@ func (x *session) rcptTo(ctx context.Context, args string) *Reply {
 	if !x.mail.utf8 && !ascii(address) {
 		return replyf(553, "5.6.7", "an address beyond ASCII needs SMTPUTF8")
 	}
-	to, err := x.server.backend.Recipient(ctx, address)
+	to, err := x.server.backend.Recipient(ctx, address, x.mail.size)
 	if err != nil {
 		r, level := asReply(err), slog.LevelInfo
 		if r.Code < 500 {

@@ -12,9 +12,10 @@ import (
 
 // Backend has the mailboxes. It is used by many goroutines at once.
 type Backend interface {
-	// Recipient finds out whose an address is. An error that is a *[Reply] is
-	// told the client as it is.
-	Recipient(ctx context.Context, address string) (Recipient, error)
+	// Recipient finds out whose an address is, and whether a message of size bytes
+	// may come, as the client estimates; 0 if it does not (RFC 1870 §6). An error
+	// that is a *[Reply] is told the client as it is.
+	Recipient(ctx context.Context, address string, size int64) (Recipient, error)
 	// Deliver brings a message to one recipient. After nil it is durable there;
 	// after an error nothing of it is, or it is not certain. What it knows of the
 	// delivery is for the log.

@@ -35,7 +35,8 @@ type session struct {
 type transaction struct {
 	message    *Message
 	utf8       bool
-	binary     bool // BODY=BINARYMIME, which BDAT alone can bring
+	binary     bool  // BODY=BINARYMIME, which BDAT alone can bring
+	size       int64 // as the client estimates, 0 if it does not
 	recipients []Recipient
 	chunks     bool  // BDAT has begun
 	failed     error // why the message cannot be taken any more

@@ -29,7 +29,7 @@ type notes struct {
 	open chan struct{} // not nil: each delivery waits for it
 }
 
-func (n *notes) Recipient(_ context.Context, address string) (lmtp.Recipient, error) {
+func (n *notes) Recipient(_ context.Context, address string, _ int64) (lmtp.Recipient, error) {
 	local, _, _ := strings.Cut(address, "@")
 	switch local {
 	case "pat", "green", "kim", "Postmaster":
