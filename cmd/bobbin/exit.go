@@ -88,6 +88,11 @@ var exitTable = []struct {
 	{syscall.ESTALE, exitTempFail, exitTempFail},
 	{syscall.ETIMEDOUT, exitTempFail, exitTempFail},
 	{syscall.EIO, exitTempFail, exitTempFail},
+	{syscall.EAGAIN, exitTempFail, exitTempFail}, // this and the next four: the server is away, on mounts that give up (SMB)
+	{syscall.EHOSTDOWN, exitTempFail, exitTempFail},
+	{syscall.ECONNABORTED, exitTempFail, exitTempFail},
+	{syscall.ECONNRESET, exitTempFail, exitTempFail},
+	{syscall.ENOTCONN, exitTempFail, exitTempFail},
 	{fs.ErrPermission, exitNoPerm, exitTempFail},
 }
 

@@ -32,6 +32,8 @@ func TestExitCodes(t *testing.T) {
 		{&fs.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}, exitCantCreate, exitTempFail},
 		{&fs.PathError{Op: "open", Path: "x", Err: syscall.ENOENT}, exitFailure, exitTempFail},
 		{syscall.ESTALE, exitTempFail, exitTempFail},
+		{&fs.PathError{Op: "open", Path: "x", Err: syscall.EAGAIN}, exitTempFail, exitTempFail},
+		{syscall.EHOSTDOWN, exitTempFail, exitTempFail},
 		{context.Canceled, exitTempFail, exitTempFail},
 		{fmt.Errorf("wait: %w", context.DeadlineExceeded), exitTempFail, exitTempFail},
 		{fmt.Errorf("/mnt: %w", spool.ErrNotSpool), exitTempFail, exitTempFail},
