@@ -66,6 +66,7 @@ type testCase struct {
 type pair struct {
 	a, b *netfs.Host
 	fs   netfs.FS // a's
+	dir  string   // below what they were opened on
 }
 
 // newPair makes the directory. The function that it returns removes it.
@@ -83,7 +84,7 @@ func newPair(t testing.TB, a, b *netfs.Host) (p *pair, remove func()) {
 		c.Share = f
 		return &c
 	}
-	p = &pair{a: sub(a), b: sub(b)}
+	p = &pair{a: sub(a), b: sub(b), dir: dir}
 	p.fs = p.a.Share
 	return p, func() {
 		err := errors.Join(p.a.Share.Close(), p.b.Share.Close())

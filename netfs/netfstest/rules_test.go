@@ -1,0 +1,98 @@
+package netfstest
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/bobbinmail/bobbin/netfs"
+)
+
+// needed runs try on a share's two mounts, some times with a rule and some
+// times without. With it nothing may go wrong; without it something must on the
+// shares of these kinds, or the rule is not needed, or not tested.
+func needed(t *testing.T, try func(t *testing.T, p *pair, rule bool) (wrong bool), kinds ...string) {
+	t.Helper()
+	mounts := filepath.SplitList(os.Getenv("BOBBIN_TEST_SHARE"))
+	if len(mounts) < 2 {
+		t.Skip("BOBBIN_TEST_SHARE names no two mounts of a share")
+	}
+	on(mounts[0], mounts[1])(t, func(t *testing.T, a, b *netfs.Host) {
+		const tries = 8
+		var wrong [2]int
+		for i, rule := range []bool{true, false} {
+			for range tries {
+				p, remove := newPair(t, a, b)
+				if try(t, p, rule) {
+					wrong[i]++
+				}
+				remove()
+			}
+		}
+		kind := b.Profile.Kind
+		t.Logf("%s: %d of %d go wrong without the rule", kind, wrong[1], tries)
+		if wrong[0] > 0 {
+			t.Errorf("%s: %d of %d go wrong", kind, wrong[0], tries)
+		}
+		if wrong[1] == 0 && slices.Contains(kinds, kind) {
+			t.Error("nothing goes wrong without the rule")
+		}
+	})
+}
+
+// TestShareNoReplacing: what is new gets a new name. Who has a file open under
+// a name that another host gives to another file loses it (NFSv3), or goes on
+// getting the old one under that name (NFSv4, SMB).
+func TestShareNoReplacing(t *testing.T) {
+	needed(t, func(t *testing.T, p *pair, rule bool) (wrong bool) {
+		ctx := t.Context()
+		write(t, p.fs, "f", "old")
+		rest(t, p.b)
+		see(t, p.b, "f")
+		held, err := p.b.Share.Open(ctx, "f")
+		must(t, err)
+		name := "f"
+		if rule {
+			name = "g"
+		}
+		write(t, p.fs, "temp", "new")
+		must(t, p.fs.Rename(ctx, "temp", name))
+		now, err := netfs.ReadFile(ctx, p.b.Share, name, 100)
+		was, herr := io.ReadAll(held)
+		_ = held.Close() // it was only read
+		return err != nil || string(now) != "new" || herr != nil || string(was) != "old"
+	}, "nfs3", "nfs4", "smb")
+}
+
+// TestShareForcedStat: attributes are asked of the server each time. What a
+// client tells by itself is seconds old.
+func TestShareForcedStat(t *testing.T) {
+	needed(t, func(t *testing.T, p *pair, rule bool) (wrong bool) {
+		mounts := filepath.SplitList(os.Getenv("BOBBIN_TEST_SHARE"))
+		write(t, p.fs, "f", "x")
+		see(t, p.b, "f")
+		size := func() (int64, error) {
+			if rule {
+				i, err := p.b.Share.Stat(t.Context(), "f")
+				return i.Size, err
+			}
+			i, err := os.Stat(filepath.Join(mounts[1], p.dir, "f"))
+			if err != nil {
+				return 0, err
+			}
+			return i.Size(), nil
+		}
+		_, err := size()
+		must(t, err)
+		f, err := os.OpenFile(filepath.Join(mounts[0], p.dir, "f"), os.O_WRONLY|os.O_APPEND, 0)
+		must(t, err)
+		_, err = f.WriteString("yz")
+		must(t, errors.Join(err, f.Close()))
+		n, err := size()
+		must(t, err)
+		return n != 3
+	}, "nfs3", "nfs4", "smb")
+}
