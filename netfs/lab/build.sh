@@ -26,7 +26,11 @@ if ! command -v mmdebstrap >/dev/null; then
 fi
 rm -rf building && mkdir -p building/dl
 sources >building/sources.list
-(cd building/dl && apt-get download -q user-mode-linux && dpkg-deb -x user-mode-linux_*.deb uml)
+(
+	cd building/dl
+	apt-get download -q user-mode-linux || { apt-get update -q && apt-get download -q user-mode-linux; }
+	dpkg-deb -x user-mode-linux_*.deb uml
+)
 # dpkg's fsyncs are most of the time: what a broken build leaves is thrown away.
 mmdebstrap --variant=apt --include="$packages" --aptopt='APT::Install-Recommends "false"' \
 	--dpkgopt=force-unsafe-io bookworm building/root building/sources.list

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -78,19 +79,29 @@ const mounts = "BOBBIN_TEST_SHARE=/mnt/A:/mnt/B:/mnt/C "
 // inGuest are the tests of a share, each a line for the guest's shell whose
 // output says that it was really done. The stress has two processes on each
 // host, which are killed again and again, and another Maildir program on C.
+// BOUNDED is a flag for shorter tests, or nothing.
 var inGuest = []struct{ name, command, done string }{
 	{"suite", "BOBBIN_TEST_SHARE=/mnt/A:/mnt/B ./suite -test.run TestShare -test.v -test.timeout 20m", "--- PASS: TestShare "},
+	{"probe", "./bobbin probe /mnt/A", "Fit for several hosts."},
+	{
+		"probe by two hosts", "on A ./bobbin probe --peer /mnt/A >/tmp/peer & on B ./bobbin probe --peer /mnt/B && wait $! && cat /tmp/peer && ls -A /srv/export",
+		"Fit for several hosts.",
+	},
 	{"init", "./bobbin init /mnt/A/spool", "is a spool now"},
 	{"demo", "./bobbin demo --dir /mnt/A --messages 20", "lost                         0"},
 	{
 		"stress", mounts + "BOBBIN_TEST_FOREIGN=1 BOBBIN_TEST_FAULTS='fault cut B 5\nfault restart 3\nfault crash C 5' " +
 			"./spool -test.run TestStressShare -test.v -test.timeout 20m", "--- PASS: TestStressShare",
 	},
-	{"counts", mounts + "BOBBIN_TEST_SERVER=/srv/export ./spool -test.run TestShareCounts -test.v", "--- PASS: TestShareCounts"},
+	{"counts", mounts + "BOBBIN_TEST_SERVER=/srv/export ./spool BOUNDED -test.run TestShareCounts -test.v", "--- PASS: TestShareCounts"},
 	{"counts of other programs", mounts + "./spool -test.run TestSharePeers -test.v", "count: delivery by dovecot-lda"},
 	{"counts on a slow link", "fault netem A 'delay 5ms' && " + mounts + "BOBBIN_TEST_SERVER=/srv/export ./spool -test.run TestShareCounts -test.v" +
 		"; status=$?; fault netem A off; exit $status", "--- PASS: TestShareCounts"},
 }
+
+// ways are how slots are put on the shares where something else than a symbolic
+// link must be chosen.
+var ways = map[string]string{"smb3": "link", "smb3-nolink": "directory", "mixed": "link"}
 
 // notCounted are shares whose requests no kernel counts.
 var notCounted = []string{"local"}
@@ -115,10 +126,15 @@ func testShare(t *testing.T, g *guest, s settings) {
 			if testing.Short() && strings.HasPrefix(tt.command, "fault netem") {
 				t.Skip("takes minutes")
 			}
-			s.command = []string{tt.command}
-			if s.fs == "mixed" { // what docs/operations.md says of such an export
-				s.command = []string{"export BOBBIN_TEST_SLOTS=link BOBBIN_TEST_SEPARATOR=';'; " + strings.Replace(tt.command, "bobbin init", "bobbin init --slots link --separator ';'", 1)}
+			bounded := ""
+			if testing.Short() {
+				bounded = "-test.short"
 			}
+			line := strings.Replace(tt.command, "BOUNDED", bounded, 1)
+			if s.fs == "mixed" { // what docs/operations.md says of such an export
+				line = "export BOBBIN_TEST_SLOTS=link BOBBIN_TEST_SEPARATOR=';'; " + strings.Replace(line, "bobbin init", "bobbin init --slots link --separator ';'", 1)
+			}
+			s.command = []string{line}
 			var out bytes.Buffer
 			code, err := g.exec(t.Context(), s, &out)
 			if err != nil || code != 0 || !strings.Contains(out.String(), tt.done) {
@@ -131,6 +147,9 @@ func testShare(t *testing.T, g *guest, s settings) {
 				}
 			}
 		})
+	}
+	if want := cmp.Or(ways[s.fs], "symlink"); !strings.Contains(said["init"], "slots by "+want) {
+		t.Errorf("init chose something else than slots by %s: %s", want, said["init"])
 	}
 	if *update && !t.Failed() {
 		updateTable(t, s.fs, said)
