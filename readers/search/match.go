@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"io"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/bobbinmail/bobbin/netfs"
@@ -24,7 +24,27 @@ func fold(s string) string {
 	if ascii {
 		return strings.ToLower(s)
 	}
-	return norm.NFKD.String(cases.Fold().String(norm.NFKD.String(s)))
+	return norm.NFKD.String(foldCase(norm.NFKD.String(s)))
+}
+
+// foldCase is Unicode's full case folding of what NFKD leaves, where only sharp s
+// becomes two letters. Each letter is replaced by the first in the ring of those that
+// differ in case. The tables of golang.org/x/text/cases are filled whenever a
+// process starts, even one that delivers a message.
+func foldCase(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if r == 'ß' || r == 'ẞ' {
+			b.WriteString("ss")
+			continue
+		}
+		first := r
+		for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
+			first = min(first, next)
+		}
+		b.WriteRune(unicode.To(unicode.LowerCase, first))
+	}
+	return b.String()
 }
 
 func contains(text, part string) bool { return strings.Contains(fold(text), fold(part)) }

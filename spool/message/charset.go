@@ -6,16 +6,16 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/emersion/go-message/charset"
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/unicode"
 	"golang.org/x/text/transform"
 )
 
-// charsetAliases names charsets as go-message knows them. An empty name means
+// charsetAliases takes the place of names in charsets, or adds to them. An empty name means
 // that nothing is known about the bytes: see guess.
 var charsetAliases = map[string]string{
-	"": "", "us-ascii": "", "ascii": "", "ansi_x3.4-1968": "", "iso646-us": "", "7bit": "", "8bit": "",
+	"": "", "us-ascii": "", "ascii": "", "ansi_x3.4-1968": "", "ansi_x3.4-1986": "", "cp367": "", "ibm367": "", "csascii": "",
+	"iso-ir-6": "", "iso646-us": "", "iso_646.irv:1991": "", "us": "", "7bit": "", "8bit": "",
 	"unknown": "", "unknown-8bit": "", "x-unknown": "", "x-user-defined": "", "default": "",
 	"default_charset": "", "none": "",
 	// The byte 0x80 to 0x9f of the first are control characters no one means.
@@ -57,11 +57,8 @@ func ToUTF8(r io.Reader, name string) io.Reader {
 		return transform.NewReader(r, &utf7{})
 	}
 	for _, n := range []string{name, respell(name)} {
-		if n == "" {
-			continue
-		}
-		if dec, err := charset.Reader(n, r); err == nil {
-			return dec
+		if c := charsets()[n]; c != nil {
+			return c.NewDecoder().Reader(r)
 		}
 	}
 	return transform.NewReader(r, guess{})
