@@ -6,6 +6,7 @@ import (
 	"hash"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -26,13 +27,31 @@ type reader struct {
 }
 
 func newReader(r io.Reader) (*reader, error) {
-	head, err := io.ReadAll(io.LimitReader(r, headMax))
+	head, err := readHead(r)
 	in := &reader{head: head, rest: r, digest: sha256.New()}
 	if len(head) < headMax {
 		in.rest = nil
 	}
 	in.fromLine, in.head = SplitFrom(in.head)
 	return in, err
+}
+
+// readHead reads up to headMax bytes. io.ReadAll begins with so few that most
+// messages take several reads.
+func readHead(r io.Reader) (head []byte, err error) {
+	head = make([]byte, 0, 8<<10)
+	for err == nil && len(head) < headMax {
+		if len(head) == cap(head) {
+			head = slices.Grow(head, min(len(head), headMax-len(head)))
+		}
+		var n int
+		n, err = r.Read(head[len(head):min(cap(head), headMax)])
+		head = head[:len(head)+n]
+	}
+	if err == io.EOF {
+		err = nil
+	}
+	return head, err
 }
 
 // SplitFrom takes the line off a message's beginning that is the envelope of

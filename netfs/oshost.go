@@ -4,7 +4,6 @@ package netfs
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"os"
 	"strings"
@@ -29,7 +28,7 @@ func OpenHost(dir string) (*Host, error) {
 		Profile:  p,
 		Tag:      hostTag(name),
 		Parallel: 16,
-		Rand:     rand.Reader,
+		Rand:     kernelRandom{},
 		Wall:     time.Now,
 		Boot:     bootTime,
 		Sleep:    sleep,

@@ -64,3 +64,21 @@ func bootTime() time.Duration {
 	}
 	return time.Duration(t.Nano())
 }
+
+// kernelRandom reads from getrandom(2). crypto/rand would do so too, but starts a
+// timer for its first call and, with it, the poller: a process that delivers a
+// message has no use for that.
+type kernelRandom struct{}
+
+// Read fills p; it waits until the kernel has been seeded.
+func (kernelRandom) Read(p []byte) (n int, err error) {
+	for n < len(p) && err == nil {
+		var m int
+		m, err = unix.Getrandom(p[n:], 0)
+		n += max(m, 0)
+		if err == unix.EINTR {
+			err = nil
+		}
+	}
+	return n, err
+}

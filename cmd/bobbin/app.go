@@ -185,6 +185,14 @@ func (inv invocation) act(ctx context.Context) error {
 	c.HelpName, c.Flags = pathName(inv.path), make([]cli.Flag, len(inv.command().Flags))
 	set := flag.NewFlagSet(c.Name, flag.ContinueOnError)
 	for i, f := range inv.command().Flags {
+		if f, ok := f.(*cli.StringFlag); ok {
+			// As Apply would, but for the environment; that takes names apart with a regular expression.
+			for _, name := range flagNames(f) {
+				set.String(name, f.Value, f.Usage)
+			}
+			c.Flags[i] = f
+			continue
+		}
 		c.Flags[i] = inv.bare(f)
 		if err := c.Flags[i].Apply(set); err != nil {
 			return err

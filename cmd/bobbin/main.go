@@ -3,9 +3,7 @@
 package main
 
 import (
-	"context"
 	"os"
-	"os/signal"
 	"runtime/debug"
 	"syscall"
 )
@@ -18,10 +16,7 @@ func runProcess() int {
 	dieBySignal()
 	// Modes in the spool follow the mailbox, not whoever happens to write.
 	syscall.Umask(0)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// The first signal asks for an orderly end, the second one gets its way.
-	context.AfterFunc(ctx, stop)
-	return run(ctx, os.Args[1:], processEnvironment())
+	return run(newUntilSignal(), os.Args[1:], processEnvironment())
 }
 
 // dieBySignal makes fatal errors of the runtime, such as no memory, end in
