@@ -38,12 +38,11 @@ func (d *dataReader) WriteTo(w io.Writer) (n int64, err error) {
 			return n, noEOF(err)
 		}
 		block, _ := d.r.Peek(d.r.Buffered())
-		if i := d.lineDot(block); i > 0 {
-			if err := write(block[:i]); err != nil {
+		if out, used := d.unstuff(block); used > 0 {
+			if err := write(block[:out]); err != nil {
 				return n, err
 			}
-			d.pass(block[:i])
-			_, _ = d.r.Discard(i)
+			_, _ = d.r.Discard(used)
 			continue
 		}
 		keep, err := d.dot()
@@ -64,25 +63,61 @@ func (d *dataReader) WriteTo(w io.Writer) (n int64, err error) {
 	return n, nil
 }
 
+// unstuff makes p[:out] of p[:used], where p is what comes next. It stops before the
+// end of the message and before a dot after a line end that has not two bytes behind
+// it: dot looks at these.
+func (d *dataReader) unstuff(p []byte) (out, used int) {
+	for {
+		rest := p[used:]
+		n := d.lineDot(rest)
+		if n > 0 {
+			d.pass(rest[:n])
+		}
+		if out < used {
+			copy(p[out:], rest[:n])
+		}
+		out, used, rest = out+n, used+n, rest[n:]
+		strict := d.last == [2]byte{'\r', '\n'}
+		if len(rest) < 3 || strict && rest[1] == '\r' && rest[2] == '\n' {
+			return out, used
+		}
+		if rest[1] == '\r' || rest[1] == '\n' {
+			d.smuggling = true
+		}
+		if !strict {
+			p[out] = '.'
+			out++
+		}
+		d.pass(rest[:1])
+		used++
+	}
+}
+
 // lineDot finds the first dot with a CR or LF before it; len(p) if there is
 // none.
 func (d *dataReader) lineDot(p []byte) int {
-	before := d.last[1]
+	ended := d.last[1] == '\n' || d.last[1] == '\r'
 	for at := 0; at < len(p); {
+		if ended && p[at] == '.' {
+			return at
+		}
 		i := bytes.IndexByte(p[at:], '.')
 		if i < 0 {
 			break
 		}
-		at += i
-		if at > 0 {
-			before = p[at-1]
-		}
-		if before == '\n' || before == '\r' {
+		if at += i; i > 0 && (p[at-1] == '\n' || p[at-1] == '\r') {
 			return at
 		}
-		for at < len(p) && p[at] == '.' {
-			at++
+		// The next one stands behind the next line end.
+		line := p[at:]
+		if i := bytes.IndexByte(line, '\n'); i >= 0 {
+			line = line[:i+1]
 		}
+		if i := bytes.IndexByte(line, '\r'); i >= 0 && string(line[i:]) != "\r\n" {
+			line = line[:i+1]
+		}
+		at += len(line)
+		ended = true
 	}
 	return len(p)
 }
