@@ -29,7 +29,7 @@ type Message struct {
 	// Size is its length in bytes.
 	Size int64
 
-	text    bytes.Buffer // what is not in the scratch file
+	text    bytes.Buffer // the message, as long as there is no scratch file
 	scratch Scratch
 	limit   int64
 	make    func() (Scratch, error)
@@ -51,25 +51,32 @@ func (m *Message) write(p []byte) (int, error) {
 	if m.Size > m.limit {
 		return 0, errTooLarge
 	}
-	if m.text.Len()+len(p) > inMemory {
-		if err := m.spill(); err != nil {
-			return 0, err
-		}
+	if m.scratch == nil && m.text.Len()+len(p) <= inMemory {
+		return m.text.Write(p)
 	}
-	return m.text.Write(p)
+	if err := m.spill(); err != nil {
+		return 0, err
+	}
+	n, err := m.scratch.Write(p)
+	if err != nil {
+		err = fmt.Errorf("scratch file: %w", err)
+	}
+	return n, err
 }
 
-// spill moves to the scratch file what is in memory.
+// spill moves to the scratch file what is in memory. Nothing is collected there
+// afterwards: p is a block already, and many messages may come at a time.
 func (m *Message) spill() (err error) {
-	if m.scratch == nil {
-		if m.scratch, err = m.make(); err != nil {
-			return fmt.Errorf("scratch file: %w", err)
-		}
+	if m.scratch != nil {
+		return nil
+	}
+	if m.scratch, err = m.make(); err != nil {
+		return fmt.Errorf("scratch file: %w", err)
 	}
 	if _, err = m.scratch.Write(m.text.Bytes()); err != nil {
 		return fmt.Errorf("scratch file: %w", err)
 	}
-	m.text.Reset()
+	m.text = bytes.Buffer{}
 	return nil
 }
 
@@ -79,8 +86,7 @@ func (m *Message) Open() io.Reader {
 	if m.scratch == nil {
 		return bytes.NewReader(m.text.Bytes())
 	}
-	spilt := m.Size - int64(m.text.Len())
-	return io.MultiReader(io.NewSectionReader(m.scratch, 0, spilt), bytes.NewReader(m.text.Bytes()))
+	return io.NewSectionReader(m.scratch, 0, m.Size)
 }
 
 // InMemory tells whether the message needed no scratch file.
