@@ -107,7 +107,7 @@ func (a *app) deliverAs(c *cli.Context, e delivery.Envelope, r *deliveryReport) 
 	case a.env.Root && c.NArg() > 1:
 		return a.deliverApart(c, r)
 	default:
-		roots := &mailRoots{app: a, location: location, open: map[string]*spool.Spool{}}
+		roots := newMailRoots(a, location)
 		a.warnBy(c, e.Quota, roots)
 		f, ferr := a.forwarding(c)
 		switch {

@@ -98,6 +98,17 @@ type mailRoots struct {
 	open     map[string]*spool.Spool
 }
 
+func newMailRoots(a *app, location string) *mailRoots {
+	return &mailRoots{app: a, location: location, open: map[string]*spool.Spool{}}
+}
+
+// close ends the use of all mail roots.
+func (r *mailRoots) close() {
+	for _, s := range r.open {
+		_ = s.Host.Share.Close()
+	}
+}
+
 // Box finds a user's folder, as [spool.Spool.Box] does.
 func (r *mailRoots) Box(ctx context.Context, user, folder string) (*spool.Box, error) {
 	s := r.open[user]

@@ -39,7 +39,7 @@ func (a *app) serveCommand() *cli.Command {
 		Description: "Serves LMTP (RFC 2033) and POP3 (RFC 1939) until it is interrupted, and then lets every client finish its command. Without any address both are served to this host. " +
 			"A message that comes by LMTP for several recipients is " +
 			"taken once and delivered to one after the other; 250 means that it is durable there. bobbin-config(1) has the rules for addresses under detail-separator, local-domains, catch-all and address-case, and says how mail that comes twice is dropped. An unknown user is refused with " +
-			"550 5.1.1; whatever can mend itself is a temporary error. Each recipient is a line of the log, on standard error or where --log-to says. With --location each delivery is a process of its own, which becomes the user; then there is no POP3. " +
+			"550 5.1.1; whatever can mend itself is a temporary error. Each recipient is a line of the log, on standard error or where --log-to says. With --location each delivery is a process of its own, which becomes the user, unless the server does not run as root and --forward is off. There is no POP3 then. " +
 			"POP3 shows INBOX as it is at login, locks nothing, and takes passwords with TLS or from this host; see plain-login in bobbin-config(1). " +
 			"With --http the server has counters for Prometheus at /metrics, and /healthz and /readyz say whether it is alive and can do its work; docs/operations.md explains them. " +
 			"Root opens the sockets and then becomes the owner of the spool.",
@@ -250,7 +250,12 @@ func (a *app) lmtpBackend(c *cli.Context, log *slog.Logger) (lmtp.Backend, error
 		}
 		b := &apartBackend{app: a, rules: rules, flags: append(childFlags(c), dashed("log-to")+"="+logToStderr), once: once, turn: make(chan struct{}, apartAtOnce)}
 		b.listed = strings.HasPrefix(location, homeTemplate)
-		return b, nil
+		forwards, err := isOn(c, "forward")
+		if a.env.Root || forwards || err != nil {
+			return b, err
+		}
+		b.turn = make(chan struct{}, largeAtOnce)
+		return &rootsBackend{apartBackend: b, location: location, messageIDs: ids, settings: c}, nil
 	}
 	s, err := a.openSpool(c)
 	if err != nil {
