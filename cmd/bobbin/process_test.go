@@ -66,7 +66,7 @@ func TestDeliverStart(t *testing.T) {
 	for _, unwanted := range []string{
 		"github.com/russross/blackfriday/v2", "github.com/cpuguy83/go-md2man/v2/md2man", // man pages of the library
 		"golang.org/x/text/encoding/ianaindex", "golang.org/x/text/encoding/htmlindex", "golang.org/x/text/language", "golang.org/x/text/cases", // character sets
-		"golang.org/x/term", "expvar", "net/http", "os/user",
+		"golang.org/x/term", "expvar", "os/user",
 	} {
 		if initialised[unwanted] {
 			t.Errorf("%s is initialised for each message", unwanted)

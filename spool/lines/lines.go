@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 )
 
 // ErrMixed means that a line without CR came after lines with CR had lost it.
@@ -22,8 +23,9 @@ type Converter struct {
 	// Left is what was not converted when [ErrMixed] came.
 	Left []byte
 
-	crlf, lf int64 // line ends seen
-	cr       bool  // the last byte was a CR, which Strip holds back
+	crlf, lf int64  // line ends seen
+	cr       bool   // the last byte was a CR, which Strip holds back
+	out      []byte // for convert, which would leave garbage of the message's size behind
 }
 
 // Mixed tells whether both kinds of line ends were there.
@@ -62,7 +64,8 @@ func (c *Converter) count(p []byte) {
 
 // convert writes p without the CRs of its line ends.
 func (c *Converter) convert(p []byte) error {
-	out := make([]byte, 0, len(p)+1)
+	c.out = slices.Grow(c.out[:0], len(p)+1)
+	out := c.out
 	if c.cr && len(p) > 0 && p[0] != '\n' {
 		out = append(out, '\r')
 		c.cr = false
