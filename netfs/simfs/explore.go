@@ -15,8 +15,8 @@ import (
 // fate a call has. Options.Faults says by any chance above 0 which faults may
 // happen; Pause, Full, WriteErr, WriteBack and Stale are not chosen.
 type Model struct {
-	// Options of each run. HoldDirs must be false, and Cache without a rule:
-	// what clients remember is no part of the states.
+	// Options of each run. HoldDirs must be false: held directories are no part
+	// of the states.
 	Options Options
 	// Setup prepares the server, once, without a schedule. It all happened an
 	// hour before the runs. It may be nil.
@@ -94,9 +94,10 @@ var errSeen = errors.New("seen before")
 //
 // The code of a process is deterministic: its state is what it was started
 // with and the replies it got, with their times. So two states in which the
-// server's tree with all stamps, the time, each process's past and the late
-// requests are the same have the same futures. They are compared by a hash of
-// 64 bits: among a million states a collision has a chance of 1 in 30 million.
+// server's tree with all stamps, the time, each process's past, what its
+// computer remembers and the late requests are the same have the same futures.
+// They are compared by a hash of 64 bits: among a million states a collision
+// has a chance of 1 in 30 million.
 func Explore(t *testing.T, m Model, b Bound) Explored {
 	t.Helper()
 	if b.States == 0 {
@@ -135,8 +136,8 @@ func Explore(t *testing.T, m Model, b Bound) Explored {
 // prepare runs Setup and returns the tree that it made.
 func (m Model) prepare(t *testing.T) (root *inode) {
 	t.Helper()
-	if m.Options.HoldDirs || m.Options.Cache != (Caches{}) {
-		t.Fatal("simfs: what clients remember is no part of a state that is explored")
+	if m.Options.HoldDirs {
+		t.Fatal("simfs: held directories are no part of a state that is explored")
 	}
 	o := m.Options
 	o.Seed += 1 << 40 // other random bytes than those of the runs
@@ -158,7 +159,7 @@ func (m Model) prepare(t *testing.T) (root *inode) {
 	return root
 }
 
-// age makes all stamps of a tree older.
+// age makes all stamps of a tree older, and its changes those of no run.
 func (n *inode) age(by time.Duration) {
 	done := map[*inode]bool{}
 	var walk func(n *inode)
@@ -167,7 +168,7 @@ func (n *inode) age(by time.Duration) {
 			return
 		}
 		done[n] = true
-		n.mtime, n.ctime = n.mtime-by, n.ctime-by
+		n.mtime, n.ctime, n.change = n.mtime-by, n.ctime-by, 0
 		for _, e := range n.ents {
 			walk(e.node)
 		}

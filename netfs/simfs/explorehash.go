@@ -60,11 +60,27 @@ func (s *Sim) stateHash() uint64 {
 			h = hashWord(h, 1)
 		}
 		for _, f := range p.files {
-			if !f.write {
-				continue
+			switch {
+			case f.write:
+				h = hashWord(v.file(h, f.node), uint64(f.off))
+				h = hashString(h, f.buf)
+			case s.opt.Able.keepsOpen():
+				h = v.file(h, f.node)
 			}
-			h = hashWord(v.file(h, f.node), uint64(f.off))
-			h = hashString(h, f.buf)
+			h = hashString(h, f.silly)
+		}
+		for _, t := range p.trees {
+			if !t.closed.Load() {
+				h = v.remembered(h, p.client, t.root)
+			}
+		}
+	}
+	h = hashWord(h, uint64(s.sillies))
+	seen := map[*client]bool{nil: true}
+	for _, p := range s.procs {
+		if !p.dead && !seen[p.client] {
+			h = v.client(h, p.client)
+			seen[p.client] = true
 		}
 	}
 	late := uint64(0)
@@ -80,7 +96,10 @@ func (s *Sim) stateHash() uint64 {
 
 // visit numbers the files and directories of the tree in the order of their
 // names.
-type visit struct{ ids map[*inode]uint64 }
+type visit struct {
+	ids  map[*inode]uint64
+	dirs []*inode // in that order
+}
 
 func (v *visit) tree(h uint64, n *inode) uint64 {
 	if id := v.ids[n]; id != 0 {
@@ -89,8 +108,12 @@ func (v *visit) tree(h uint64, n *inode) uint64 {
 	v.ids[n] = uint64(len(v.ids) + 1)
 	h = hashWord(h, uint64(n.mode)<<32|uint64(n.nlink))
 	h = hashWord(hashWord(h, uint64(n.mtime)), uint64(n.ctime))
+	if n.pending {
+		h = hashWord(h, 1)
+	}
 	switch {
 	case n.isDir():
+		v.dirs = append(v.dirs, n)
 		for _, e := range n.ents {
 			h = v.tree(hashString(h, e.name), e.node)
 		}

@@ -1,7 +1,6 @@
 package simfs
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"syscall"
@@ -201,10 +200,14 @@ func (s *Sim) fates(list []choice, c *call, cost spent) []choice {
 // isLocal tells whether nobody else can notice when the call is carried out.
 func (c *call) isLocal() bool {
 	switch c.op {
-	case opStart, opRead, opReadAt, opWrite, opSyncDir:
+	case opStart, opRead, opReadAt, opWrite:
 		return c.state == fresh
-	case opSync, opClose:
+	case opSyncDir:
+		return c.state == fresh && c.p.client == nil // which may ask for names on the way
+	case opSync:
 		return c.state == fresh && !c.flushes()
+	case opClose:
+		return c.state == fresh && !c.flushes() && !c.p.sim.opt.Able.keepsOpen()
 	}
 	return false
 }
@@ -240,11 +243,6 @@ func (s *Sim) take(ch choice) error {
 	}
 	s.steps++
 	c.p.ops++
-	if c.op == opRename {
-		if err := s.moves(c); err != nil {
-			return err
-		}
-	}
 	if ch.split {
 		c.res = result{err: c.resolve()}
 		if c.res.err == nil {
@@ -271,16 +269,4 @@ func errOf(f fate) syscall.Errno {
 		return fateErrs[f][0]
 	}
 	return 0
-}
-
-// moves refuses what the hash of a state does not see: a directory that is
-// renamed while a process may hold it.
-func (s *Sim) moves(c *call) error {
-	if c.resolve() != nil {
-		return nil
-	}
-	if n := c.dir[0].get(c.leaf[0]); n != nil && n.isDir() {
-		return fmt.Errorf("simfs: explore: rename %s: directories are not renamed in models", c.name)
-	}
-	return nil
 }

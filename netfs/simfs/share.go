@@ -128,6 +128,9 @@ func ShareNamed(name string) (Share, bool) {
 	return Share{}, false
 }
 
+// keepsOpen tells whether it matters to others which files are open.
+func (a *Abilities) keepsOpen() bool { return a.Busy || a.Silly != "" }
+
 // checkName tells why leaf cannot be a name.
 func (a *Abilities) checkName(leaf string) error {
 	switch {

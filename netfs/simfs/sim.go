@@ -63,7 +63,8 @@ type proc struct {
 	opened  int           // files and trees
 	resume  time.Duration // the end of its pause
 	frozen  time.Duration // how long its computer was suspended
-	files   []*file       // open for writing
+	files   []*file       // open
+	trees   []*tree       // those that hold no directories, open and perhaps closed
 	boot    time.Duration
 	skew    time.Duration
 	randMu  sync.Mutex

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -45,6 +46,8 @@ func (p *proc) newTree(root *inode, name string) *tree {
 	t := &tree{p: p, num: p.opened, root: root, path: name}
 	if p.sim.opt.HoldDirs {
 		t.dirs = map[string]*inode{}
+	} else { // as Explore does
+		p.trees = append(slices.DeleteFunc(p.trees, func(t *tree) bool { return t.closed.Load() }), t)
 	}
 	return t
 }
