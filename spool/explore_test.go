@@ -272,10 +272,7 @@ func flagForeignFlag() simfs.Model {
 			}
 		})
 		s.Go(foreign, func(ctx context.Context, h *netfs.Host) {
-			flagged = foreignStep(ctx, h, "cur", func(name string) error {
-				base, letters, _ := strings.Cut(name, ":2,")
-				return h.Share.Rename(ctx, name, base+":2,"+merged(letters+"F"))
-			})
+			flagged = flagsFirst(ctx, h)
 		})
 		return func() error {
 			c, err := contents(s)
@@ -400,19 +397,36 @@ func projectScan() simfs.Model {
 // everyFault may happen in a model where one may.
 var everyFault = simfs.Faults{Crash: 1, Fail: 1, Lost: 1, Twice: 1, Late: 1, Echo: 1, SplitList: 1}
 
-// models are the small configurations with the bounds of the short run and of
-// the full one.
+// models are the small configurations, the kind of share (a plain server without
+// caches if empty), and the bounds of the short run and of the full one.
 var models = []struct {
-	name        string
+	name, share string
 	model       simfs.Model
 	small, full simfs.Bound
 }{
-	{"deliver, scan, foreign rename", deliverScanRename(), simfs.Bound{Faults: 1, Switches: 1}, simfs.Bound{Faults: 1, Switches: 2}},
-	{"expunge, scan, foreign delete", expungeDelete(), simfs.Bound{Switches: 2}, simfs.Bound{Switches: 3}},
-	{"flag, project, foreign flag", flagForeignFlag(), simfs.Bound{Switches: 2}, simfs.Bound{Switches: 5}},
-	{"project, scan", projectScan(), simfs.Bound{Switches: 3}, simfs.Bound{Switches: -1}},
-	{"move and move", moveMove(), simfs.Bound{Switches: 2}, simfs.Bound{Faults: 1, Switches: 1}},
-	{"drop and a suspended writer", dropSuspended(), simfs.Bound{Switches: 2}, simfs.Bound{Switches: 4}},
+	{"deliver, scan, foreign rename", "", deliverScanRename(), simfs.Bound{Faults: 1, Switches: 1}, simfs.Bound{Faults: 1, Switches: 2}},
+	{"expunge, scan, foreign delete", "", expungeDelete(), simfs.Bound{Switches: 2}, simfs.Bound{Switches: 3}},
+	{"flag, project, foreign flag", "", flagForeignFlag(), simfs.Bound{Switches: 2}, simfs.Bound{Switches: 5}},
+	{"project, scan", "", projectScan(), simfs.Bound{Switches: 3}, simfs.Bound{Switches: -1}},
+	{"move and move", "", moveMove(), simfs.Bound{Switches: 2}, simfs.Bound{Faults: 1, Switches: 1}},
+	{"drop and a suspended writer", "", dropSuspended(), simfs.Bound{Switches: 2}, simfs.Bound{Switches: 4}},
+	{"deliver, scan, foreign rename", "nfs3", deliverScanRename(), simfs.Bound{Switches: 1}, simfs.Bound{Switches: 2}},
+	{"deliver, scan, foreign rename", "nfs4", deliverScanRename(), simfs.Bound{Switches: 1}, simfs.Bound{Switches: 2}},
+	{"deliver, scan, foreign rename", "smb-fat", deliverScanRename(), simfs.Bound{Switches: 1}, simfs.Bound{Switches: 2}},
+	{"flag, project, foreign flag", "nfs3", flagForeignFlag(), simfs.Bound{Switches: 1}, simfs.Bound{Switches: 2}},
+	{"flag, project, foreign flag", "nfs4", flagForeignFlag(), simfs.Bound{Switches: 1}, simfs.Bound{Switches: 2}},
+	{"flag, project, foreign flag", "smb-fat", flagForeignFlag(), simfs.Bound{}, simfs.Bound{Switches: 1}},
+	{"expunge, scan, foreign delete", "nfs3", expungeDelete(), simfs.Bound{Switches: 1}, simfs.Bound{Switches: 2}},
+	{"expunge, scan, foreign delete", "nfs4", expungeDelete(), simfs.Bound{Switches: 1}, simfs.Bound{Switches: 2}},
+	{"expunge, scan, foreign delete", "smb-fat", expungeDelete(), simfs.Bound{}, simfs.Bound{Switches: 1}},
+	{"expunge, scan, foreign rename", "", expungeRename(), simfs.Bound{Switches: 1}, simfs.Bound{Switches: 2}},
+	{"expunge, scan, foreign rename", "nfs3", expungeRename(), simfs.Bound{Switches: 1}, simfs.Bound{Switches: 2}},
+	{"expunge, scan, foreign rename", "smb-fat", expungeRename(), simfs.Bound{}, simfs.Bound{Switches: 1}},
+	{"move and move", "nfs3", moveMove(), simfs.Bound{Switches: 1}, simfs.Bound{Switches: 2}},
+	{"move and move", "smb-fat", moveMove(), simfs.Bound{Switches: 1}, simfs.Bound{Switches: 2}},
+	{"move, scan, foreign rename", "", moveRename(), simfs.Bound{Switches: 1}, simfs.Bound{Switches: 2}},
+	{"move, scan, foreign rename", "nfs3", moveRename(), simfs.Bound{Switches: 1}, simfs.Bound{Switches: 2}},
+	{"move, scan, foreign rename", "smb-fat", moveRename(), simfs.Bound{}, simfs.Bound{Switches: 1}},
 }
 
 // TestExplore runs every small configuration in every way within its bound.
@@ -420,7 +434,10 @@ var models = []struct {
 // instead of 1,000,000.
 func TestExplore(t *testing.T) {
 	for _, m := range models {
-		t.Run(strings.ReplaceAll(m.name, " ", "_"), func(t *testing.T) {
+		t.Run(strings.ReplaceAll(strings.TrimSpace(m.share+" "+m.name), " ", "_"), func(t *testing.T) {
+			share, _ := simfs.ShareNamed(m.share)
+			share.Set(&m.model.Options)
+			m.model.Options.HoldDirs = false // what clients hold is no part of the states
 			m.model.Options.Faults = everyFault
 			bound := m.small
 			if full() {

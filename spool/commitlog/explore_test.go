@@ -26,8 +26,12 @@ type member struct {
 }
 
 func newMember(s *simfs.Sim, name string, tuning commitlog.Tuning) *member {
+	return newMemberVia(s, name, tuning, netfs.ViaSymlink)
+}
+
+func newMemberVia(s *simfs.Sim, name string, tuning commitlog.Tuning, way netfs.Way) *member {
 	m := &member{host: s.Host(name)}
-	m.log, m.state = idsLog(m.host, tuning)
+	m.log, m.state = idsLogVia(m.host, tuning, way)
 	return m
 }
 
@@ -51,7 +55,8 @@ func (m *member) commit(ctx context.Context, n int) {
 
 // judge says whether what the members were told is what is there.
 func judgeLog(s *simfs.Sim, members []*member) error {
-	l, state := idsLog(s.Host("audit"), commitlog.Tuning{})
+	way := members[0].log.Way
+	l, state := idsLogVia(s.Host("audit"), commitlog.Tuning{}, way)
 	if _, err := l.Refresh(context.Background()); err != nil {
 		return err
 	}
@@ -77,7 +82,7 @@ func judgeLog(s *simfs.Sim, members []*member) error {
 	if n := len(slices.Compact(slices.Sorted(slices.Values(list)))); n != len(list) {
 		return fmt.Errorf("something was committed twice: %v", list)
 	}
-	l, _ = idsLog(s.Host("check"), commitlog.Tuning{})
+	l, _ = idsLogVia(s.Host("check"), commitlog.Tuning{}, way)
 	found, err := l.Verify(context.Background())
 	for _, f := range found {
 		if !f.Litter {
@@ -98,15 +103,26 @@ func makeLog(s *simfs.Sim) error {
 // everyFault may happen in a model where one may.
 var everyFault = simfs.Faults{Crash: 1, Fail: 1, Lost: 1, Twice: 1, Late: 1, Echo: 1, SplitList: 1}
 
+// on is a share of a kind with everyFault, a plain server without caches if
+// name is empty. What clients hold open is no part of a model's states.
+func on(name string) (simfs.Options, netfs.Way) {
+	o := simfs.Options{Faults: everyFault}
+	share, _ := simfs.ShareNamed(name)
+	share.Set(&o)
+	o.HoldDirs = false
+	return o, share.Way()
+}
+
 // commits is a model of hosts that commit n records each to a new log.
-func commits(hosts, n int) simfs.Model {
+func commits(share string, hosts, n int) simfs.Model {
+	options, way := on(share)
 	return simfs.Model{
-		Options: simfs.Options{Faults: everyFault},
+		Options: options,
 		Setup:   makeLog,
 		Start: func(s *simfs.Sim) func() error {
 			var members []*member
 			for i := range hosts {
-				m := newMember(s, "h"+strconv.Itoa(i), commitlog.Tuning{})
+				m := newMemberVia(s, "h"+strconv.Itoa(i), commitlog.Tuning{}, way)
 				members = append(members, m)
 				s.Go(m.host, func(ctx context.Context, _ *netfs.Host) { m.commit(ctx, n) })
 			}
@@ -118,23 +134,24 @@ func commits(hosts, n int) simfs.Model {
 // collected is a model in which one host ends a generation and clears an old
 // one away, while others that have read only the beginning of that commit: the
 // first knows its first record, the second the first two.
-func collected(behind int) simfs.Model {
+func collected(share string, behind int) simfs.Model {
+	options, way := on(share)
 	tuning := commitlog.Tuning{Slots: 3, KeepFor: -1, Inline: 60}
 	quiet := context.Background()
 	return simfs.Model{
-		Options: simfs.Options{Faults: everyFault},
+		Options: options,
 		Setup: func(s *simfs.Sim) error {
 			if err := makeLog(s); err != nil {
 				return err
 			}
-			m := newMember(s, "first", tuning)
+			m := newMemberVia(s, "first", tuning, way)
 			m.commit(quiet, 7) // the third generation has slots 9 to 12, listed as 10, 11, 12, 9
 			return m.err
 		},
 		Start: func(s *simfs.Sim) func() error {
 			var members []*member
 			join := func(name string) *member {
-				m := newMember(s, name, tuning)
+				m := newMemberVia(s, name, tuning, way)
 				if _, err := m.log.Refresh(quiet); err != nil {
 					m.err = err
 				}
@@ -163,12 +180,20 @@ var models = []struct {
 	model       simfs.Model
 	small, full simfs.Bound
 }{
-	{"two hosts commit", commits(2, 1), simfs.Bound{Faults: 1, Switches: 2}, simfs.Bound{Faults: 2, Switches: 4}},
-	{"two hosts commit twice", commits(2, 2), simfs.Bound{Switches: -1}, simfs.Bound{Faults: 1, Switches: 3}},
-	{"three hosts commit", commits(3, 1), simfs.Bound{Switches: 2}, simfs.Bound{Switches: -1}},
-	{"a commit while its generation is cleared away", collected(1), simfs.Bound{Switches: 1}, simfs.Bound{Faults: 1, Switches: 2}},
+	{"two hosts commit", commits("", 2, 1), simfs.Bound{Faults: 1, Switches: 2}, simfs.Bound{Faults: 2, Switches: 4}},
+	{"two hosts commit twice", commits("", 2, 2), simfs.Bound{Switches: -1}, simfs.Bound{Faults: 1, Switches: 3}},
+	{"three hosts commit", commits("", 3, 1), simfs.Bound{Switches: 2}, simfs.Bound{Switches: -1}},
+	{"a commit while its generation is cleared away", collected("", 1), simfs.Bound{Switches: 1}, simfs.Bound{Faults: 1, Switches: 2}},
 	{"a commit while the tail is given up", renewed(), simfs.Bound{Switches: 1}, simfs.Bound{Switches: 2}},
-	{"two commits while their generation is cleared away", collected(2), simfs.Bound{Switches: 1}, simfs.Bound{Switches: 2}},
+	{"two commits while their generation is cleared away", collected("", 2), simfs.Bound{Switches: 1}, simfs.Bound{Switches: 2}},
+	{"nfs3: two hosts commit", commits("nfs3", 2, 1), simfs.Bound{Switches: 2}, simfs.Bound{Faults: 1, Switches: 1}},
+	{"nfs4: two hosts commit", commits("nfs4", 2, 1), simfs.Bound{Switches: 2}, simfs.Bound{Faults: 1, Switches: 1}},
+	{"smb: two hosts commit", commits("smb", 2, 1), simfs.Bound{Switches: 2}, simfs.Bound{Switches: 3}},
+	{"smb-plain: two hosts commit", commits("smb-plain", 2, 1), simfs.Bound{Switches: 1}, simfs.Bound{Switches: 2}},
+	{"fuse: two hosts commit", commits("fuse", 2, 1), simfs.Bound{Switches: 2}, simfs.Bound{Faults: 1, Switches: 1}},
+	{"nfs3: a commit while its generation is cleared away", collected("nfs3", 1), simfs.Bound{Switches: 1}, simfs.Bound{Switches: 2}},
+	{"nfs4: a commit while its generation is cleared away", collected("nfs4", 1), simfs.Bound{Switches: 1}, simfs.Bound{Switches: 2}},
+	{"smb-plain: a commit while its generation is cleared away", collected("smb-plain", 1), simfs.Bound{}, simfs.Bound{Switches: 1}},
 }
 
 // TestExplore runs every small configuration in every way within its bound.
