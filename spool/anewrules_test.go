@@ -1,9 +1,12 @@
 package spool_test
 
 import (
+	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -159,5 +162,64 @@ func TestLateLink(t *testing.T) {
 	other := open(t, archive(t, s))
 	if n := len(other.Messages()); n != 0 {
 		t.Errorf("%d messages, and their file was removed", n)
+	}
+}
+
+// lateLink is a share whose LINK fails and is carried out when the next file
+// is made.
+type lateLink struct {
+	netfs.FS
+	dir  string
+	late *func()
+}
+
+func (l lateLink) Sub(ctx context.Context, name string) (netfs.FS, error) {
+	sub, err := l.FS.Sub(ctx, name)
+	l.FS = sub
+	return l, err
+}
+
+func (l lateLink) Link(_ context.Context, oldname, newname string) error {
+	*l.late = func() { _ = os.Link(filepath.Join(l.dir, oldname), filepath.Join(l.dir, newname)) }
+	return syscall.EIO
+}
+
+func (l lateLink) Create(ctx context.Context, name string, perm fs.FileMode) (netfs.File, error) {
+	(*l.late)()
+	return l.FS.Create(ctx, name, perm)
+}
+
+// A copy whose link seems to have failed is a file of its own, also when that
+// link is made while the copy is.
+func TestCopyBesideLateLink(t *testing.T) {
+	plain, dir := newSpool(t, spool.InitOptions{})
+	late := func() {}
+	h := *plain.Host
+	h.Share = lateLink{h.Share, dir, &late}
+	s, err := spool.Open(t.Context(), &h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, target := twoMessages(t, s), open(t, archive(t, s))
+	if _, err := m.Copy(t.Context(), spool.SetOf(1), target); err != nil {
+		t.Fatal(err)
+	}
+	project(t, m)
+	project(t, target)
+	var files []fs.FileInfo
+	for _, b := range []struct{ folder, name string }{{"", m.Messages()[0].Name}, {".Archive/", target.Messages()[0].Name}} {
+		names, err := filepath.Glob(filepath.Join(dir, "users/alice", b.folder, "[cn]*", b.name+"*"))
+		if err != nil || len(names) != 1 {
+			t.Fatalf("%q, %v", names, err)
+		}
+		i, err := os.Stat(names[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, i)
+	}
+	wantFiles(t, dir, ".Archive/tmp", 1) // the late link
+	if os.SameFile(files[0], files[1]) {
+		t.Error("the copy is the message's own file")
 	}
 }

@@ -33,7 +33,7 @@ const mutantEnv = "BOBBIN_MUTANT"
 // run looks only whether the list follows the code.
 func TestMutations(t *testing.T) {
 	only := os.Getenv("BOBBIN_MUTATION")
-	list := slices.DeleteFunc(slices.Concat(ofTheLog, ofRenewals, ofMessages, ofFolders, ofThePrimitives), func(m mutation) bool {
+	list := slices.DeleteFunc(slices.Concat(ofTheLog, ofRenewals, ofMessages, ofFolders, ofUsers, ofThePrimitives), func(m mutation) bool {
 		return !strings.Contains(m.rule, only)
 	})
 	files := mutate(t, list)

@@ -246,4 +246,10 @@ var ofMessages = []mutation{
 		new: "keep: keepLitter}",
 		pkg: ".", run: "TestSweepLitter",
 	},
+	{
+		rule: "a copy does not take the name of a link that may come", file: "copy.go",
+		old: "		if temp, err = m.duplicate(ctx, msg, target); err != nil {\n",
+		new: "		f, _, err := m.openFile(ctx, msg)\n		if err == nil {\n			n, nerr := netfs.CreateNew(ctx, target.box.fs, temp)\n			if err = nerr; err == nil {\n				_, err = io.Copy(n, f)\n				err = errors.Join(err, n.Commit(), f.Close())\n			}\n		}\n		if err != nil {\n",
+		pkg: ".", run: "TestCopyBesideLateLink",
+	},
 }

@@ -63,6 +63,19 @@ func TestOptionalOperation(t *testing.T) {
 	}
 }
 
+// Of two counts of one mailbox the one that read further is right, whichever
+// comes last.
+func TestUsageOfAnOlderRecord(t *testing.T) {
+	s := newUserState()
+	ops := []string{"usage:A:1:5:1:10", "usage:A:1:4:2:20", "usage:A:1:5:3:30"}
+	if err := s.apply(ops); err != nil || s.counted["A"] != (counted{1, 5, 1, 10}) {
+		t.Errorf("%+v, %v", s.counted["A"], err)
+	}
+	if err := s.apply([]string{"usage:A:2:1:4:40"}); err != nil || s.counted["A"] != (counted{2, 1, 4, 40}) {
+		t.Errorf("of another mailbox: %+v, %v", s.counted["A"], err)
+	}
+}
+
 func TestStateRefuses(t *testing.T) {
 	for _, ops := range [][]string{
 		{"genesis:2"}, {"assign:1:-:0:0:b"}, {"assign:2:-:0:0:a"}, {"assign:2:-:0:0:gone"}, {"assign:4:-:0:0:c", "assign:4:-:0:0:d"},

@@ -361,3 +361,35 @@ func auditUsage(t *testing.T, s *simfs.Sim, limit int, filled *int) {
 		t.Fatal(err)
 	}
 }
+
+// Two deliveries that come at once do not both take the last room: the one
+// that is second asks again.
+func TestTakeAsksAgain(t *testing.T) {
+	plain, _ := newSpool(t, spool.InitOptions{})
+	other := stateOf(t, plain)
+	b := inbox(t, plain)
+	if err := other.Take(t.Context(), receive(t, b, "1"), atMost(2)); err != nil {
+		t.Fatal(err)
+	}
+	s := atSlot(t, plain, 1, func() error { return other.Take(t.Context(), receive(t, b, "2"), atMost(2)) })
+	wantErr(t, "a third message", stateOf(t, s).Take(t.Context(), receive(t, inbox(t, s), "3"), atMost(2)), errFull)
+	wantUsage(t, other, spool.FolderUsage{Folder: "INBOX", Messages: 2, Bytes: 2, Pending: 2})
+}
+
+// A message that comes late is looked for before it is taken for one that never
+// comes.
+func TestLateMessageIsCounted(t *testing.T) {
+	s, _ := newSpool(t, spool.InitOptions{})
+	u, b := stateOf(t, s), inbox(t, s)
+	m := open(t, b)
+	in := receive(t, b, "0123456789")
+	if err := errors.Join(u.Take(t.Context(), in, atMost(1)), in.Publish(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	wall := s.Host.Wall
+	s.Host.Wall = func() time.Time { return wall().Add(37 * time.Hour) }
+	if err := u.Count(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	wantUsage(t, u, spool.FolderUsage{Folder: "INBOX", Messages: 1, Bytes: 10})
+}
