@@ -223,3 +223,40 @@ func TestCopyBesideLateLink(t *testing.T) {
 		t.Error("the copy is the message's own file")
 	}
 }
+
+// An optional operation that is not known does not keep anybody from reading,
+// and everybody from writing.
+func TestUnknownOperation(t *testing.T) {
+	s, _ := newSpool(t, spool.InitOptions{})
+	m := numbered(t, inbox(t, s), 1)
+	if err := m.CommitAsIs(t.Context(), "hint@3?:x"); err != nil {
+		t.Fatal(err)
+	}
+	m = open(t, inbox(t, s))
+	wantUIDs(t, m, 1)
+	before := m.ModSeq()
+	if _, err := m.SetFlags(t.Context(), spool.SetOf(1), flagIt); !errors.Is(err, commitlog.ErrNewer) || m.ModSeq() != before {
+		t.Errorf("flags: %v, record %d after %d", err, m.ModSeq(), before)
+	}
+}
+
+// A message that is copied to a mailbox of other rights has those, and is
+// no second name of the first.
+func TestCopyToOtherRights(t *testing.T) {
+	s, dir := newSpool(t, spool.InitOptions{})
+	archive(t, s)
+	if err := os.Chmod(filepath.Join(dir, "users/alice/.Archive"), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	m, target := twoMessages(t, s), open(t, archive(t, s))
+	if _, err := m.Copy(t.Context(), spool.SetOf(1), target); err != nil {
+		t.Fatal(err)
+	}
+	names, err := filepath.Glob(filepath.Join(dir, "users/alice/.Archive/bobbin/hold/*"))
+	if err != nil || len(names) != 1 {
+		t.Fatalf("%q, %v", names, err)
+	}
+	if i, err := os.Stat(names[0]); err != nil || i.Mode() != 0o640 {
+		t.Errorf("the copy has the mode %v, %v", i.Mode(), err)
+	}
+}

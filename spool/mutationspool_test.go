@@ -252,4 +252,52 @@ var ofMessages = []mutation{
 		new: "		f, _, err := m.openFile(ctx, msg)\n		if err == nil {\n			n, nerr := netfs.CreateNew(ctx, target.box.fs, temp)\n			if err = nerr; err == nil {\n				_, err = io.Copy(n, f)\n				err = errors.Join(err, n.Commit(), f.Close())\n			}\n		}\n		if err != nil {\n",
 		pkg: ".", run: "TestCopyBesideLateLink",
 	},
+	{
+		rule: "nothing is linked on AFS", file: "copy.go",
+		old: "to.Host.Profile.Kind == \"afs\" || ",
+		new: "",
+		pkg: ".", run: "TestNoLinksOnAFS",
+	},
+	{
+		rule: "a copy has the rights of its mailbox", file: "copy.go",
+		old: " || !m.box.sameRights(target.box) {",
+		new: " {",
+		pkg: ".", run: "TestCopyToOtherRights",
+	},
+	{
+		rule: "who does not know an operation does not write", file: "mailbox.go",
+		old: "		case m.state.newer != nil:\n			return nil, m.state.newer\n",
+		new: "",
+		pkg: ".", run: "TestUnknownOperation",
+	},
+	{
+		rule: "for several users all is written before one sees it", file: "../delivery/deliver.go",
+		old: "		if err := m.Finish(addedFields+c.Wire(), c.Mixed()); err != nil {\n			return err\n		}\n",
+		new: "		if err := m.Finish(addedFields+c.Wire(), c.Mixed()); err != nil {\n			return err\n		}\n		if err := m.Publish(ctx); err != nil {\n			return err\n		}\n",
+		pkg: "../delivery", run: "TestWrittenForAll",
+	},
+	{
+		rule: "a retry takes the name of the first try", file: "incoming.go",
+		old: "	if !there {\n		return in.publish(ctx, name)",
+		new: "	if !there {\n		return in.publish(ctx, in.name)",
+		pkg: "../delivery", run: "TestThirdTry",
+	},
+	{
+		rule: "what was expunged since was delivered", file: "incoming.go",
+		old: "	return m.knows(name), nil",
+		new: "	return m.knows(name) && false, nil",
+		pkg: "../delivery", run: "TestRetryAfterHalf",
+	},
+	{
+		rule: "a log without its marker is damage", file: "mailroot.go",
+		old: "	if len(slots) > 0 {",
+		new: "	if len(slots) > 0 && false {",
+		pkg: ".", run: "TestMailRootOfAMaildir",
+	},
+	{
+		rule: "a segment is what its name says", file: "summary/segment.go",
+		old: "	if ID(list) != id || ",
+		new: "	if ",
+		pkg: ".", run: "TestDamagedSegments",
+	},
 }
