@@ -5,8 +5,8 @@ package spool_test
 var ofTheLog = []mutation{
 	{
 		rule: "an acknowledgement follows the witness", file: "commitlog/commit.go",
-		old: "	if err := l.witness(ctx); err != nil {\n		return false, err\n	}\n	l.wins++",
-		new: "	l.wins++",
+		old: "	if err := l.witness(ctx); err != nil {\n		return false, err\n	}\n	l.won = r.Seq",
+		new: "	l.won = r.Seq",
 		pkg: "commitlog", run: "TestExplore$",
 	},
 	{
@@ -164,10 +164,39 @@ var ofTheLog = []mutation{
 		pkg: "commitlog", run: "TestNothingGoesIntoAGap",
 	},
 	{
-		rule: "a winner leaves a gap", file: "commitlog/commit.go",
-		old: "	if l.wins < winsInARow {",
-		new: "	if true {",
+		rule: "who was first lately falls silent before certain records", file: "commitlog/fair.go",
+		old: "return g.length", new: "return 0",
 		pkg: "commitlog", run: "TestFairness",
+	},
+	{
+		rule: "before a record further off one is silent longer", file: "commitlog/fair.go",
+		old: "return g.length", new: "return min(g.length, 20*time.Millisecond)",
+		pkg: "commitlog", run: "TestFairness",
+	},
+	{
+		rule: "all who were first lately fall silent at once", file: "commitlog/fair.go",
+		old: "next-l.won <= every/2", new: "next-l.won <= 1",
+		pkg: "commitlog", run: "TestFairness",
+	},
+	{
+		rule: "who is alone is hardly silent", file: "commitlog/fair.go",
+		old: "every := g.alone", new: "every := g.every",
+		pkg: "commitlog", run: "TestGapsOfALoneHost",
+	},
+	{
+		rule: "who was beaten twice reads on by tails", file: "commitlog/commit.go",
+		old: "	if again {", new: "	if false {",
+		pkg: "commitlog", run: "TestBeatenTwice",
+	},
+	{
+		rule: "who falls behind begins with the newest base", file: "commitlog/log.go",
+		old: "if turns > turnsMax && l.Load != nil {", new: "if false && turns > turnsMax {",
+		pkg: "commitlog", run: "TestBeatenTwice",
+	},
+	{
+		rule: "who is beaten by a record that is gone has no doubt", file: "commitlog/fair.go",
+		old: "	if errors.Is(err, errCollected) {", new: "	if false {",
+		pkg: "commitlog", run: "TestBeatenTwice",
 	},
 	{
 		rule: "repair puts a void where a view could write", file: "commitlog/salvage.go",

@@ -84,7 +84,7 @@ func (l *Log) commit(ctx context.Context, batch []*request) {
 	ctx = context.WithoutCancel(ctx)
 	var d draft
 	token, err := l.Host.Token()
-	fresh, doubt := false, false
+	fresh, doubt, losses := false, false, 0
 	if l.dead != nil {
 		err = l.dead
 	}
@@ -93,7 +93,7 @@ func (l *Log) commit(ctx context.Context, batch []*request) {
 		// like a free slot may be a lost one.
 		_, err = l.refresh(ctx)
 	}
-	for err == nil && len(batch) > 0 {
+	for ; err == nil && len(batch) > 0; losses++ {
 		var ops []string
 		ops, batch = l.build(batch)
 		if len(ops) == 0 {
@@ -106,7 +106,7 @@ func (l *Log) commit(ctx context.Context, batch []*request) {
 			continue
 		}
 		var won bool
-		won, err = l.try(ctx, token, ops, &d)
+		won, err = l.try(ctx, token, ops, &d, losses > 0)
 		if errors.Is(err, errCollected) {
 			// What was put there does not count, unless repair finds a use for it.
 			doubt = true
@@ -147,8 +147,8 @@ func (l *Log) build(batch []*request) (ops []string, rest []*request) {
 }
 
 // try puts one record. It reports false and no error when another host was
-// first and its record has been applied.
-func (l *Log) try(ctx context.Context, token string, ops []string, d *draft) (bool, error) {
+// first and its record has been applied, or, again being so, all there are.
+func (l *Log) try(ctx context.Context, token string, ops []string, d *draft, again bool) (bool, error) {
 	if err := l.giveWay(ctx); err != nil {
 		return false, err
 	}
@@ -165,7 +165,7 @@ func (l *Log) try(ctx context.Context, token string, ops []string, d *draft) (bo
 	}
 	text, err := l.Way.Put(ctx, l.Host, l.FS, l.slot(r.Seq), l.withTail(r.line))
 	if errors.Is(err, fs.ErrExist) {
-		return false, l.yield(ctx, r.Seq, text)
+		return false, l.yield(ctx, r.Seq, text, again)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, l.lostDir(ctx, err)
@@ -179,8 +179,7 @@ func (l *Log) try(ctx context.Context, token string, ops []string, d *draft) (bo
 	if err := l.witness(ctx); err != nil {
 		return false, err
 	}
-	l.wins++
-	l.lastWin = l.Host.Boot()
+	l.won = r.Seq
 	full := *r
 	full.Ops = ops
 	if err := l.advance(read1{r, &full}); err != nil {
@@ -191,14 +190,18 @@ func (l *Log) try(ctx context.Context, token string, ops []string, d *draft) (bo
 	return true, nil
 }
 
-// yield takes in the record of the host that was first in slot seq.
-func (l *Log) yield(ctx context.Context, seq uint64, text string) error {
-	l.wins = 0
+// yield takes in the record of the host that was first in slot seq, and what
+// came after it when it is not the first time.
+func (l *Log) yield(ctx context.Context, seq uint64, text string, again bool) error {
+	l.beaten = seq
 	l.conflicts.Add(1)
 	recs, err := parseSlot(seq, text)
 	if err != nil {
 		// It may be our own, damaged since, and stand in somebody's tail.
 		return fmt.Errorf("slot %s: %w: %w", l.slot(seq), netfs.ErrUncertain, err)
+	}
+	if again {
+		return l.catchUp(ctx, recs[:1])
 	}
 	full, err := l.expand(ctx, recs[0])
 	if serr := l.harden(ctx); serr != nil {
@@ -266,24 +269,6 @@ func (l *Log) witness(ctx context.Context) error {
 			return fmt.Errorf("%w: %v", netfs.ErrUncertain, err)
 		}
 	}
-}
-
-const (
-	winsInARow = 4
-	fairGap    = 20 * time.Millisecond
-)
-
-// giveWay leaves a gap after some wins in a row, so that a host with a longer
-// way to the server gets its turn.
-func (l *Log) giveWay(ctx context.Context) error {
-	if l.wins < winsInARow {
-		return nil
-	}
-	l.wins = 0
-	if idle := l.Host.Boot() - l.lastWin; idle < fairGap {
-		return l.Host.Sleep(ctx, fairGap-idle)
-	}
-	return nil
 }
 
 // withTail appends the records before it as far as a slot has room.

@@ -92,9 +92,10 @@ type Log struct {
 	whole   bool // the last reading came to the end of the log
 	turned  bool // the last record applied was a rotation
 	dead    error
-	doubt   *standing // where the view stood before it began anew, until that is found in the log
-	wins    int
-	lastWin time.Duration
+	doubt   *standing     // where the view stood before it began anew, until that is found in the log
+	won     uint64        // the last record of this view that is in the log
+	beaten  uint64        // the last record that another host put where this view wanted to
+	learned time.Duration // when the last record was taken in, since boot
 
 	conflicts atomic.Int64
 
@@ -183,7 +184,10 @@ func (l *Log) follow(ctx context.Context) error {
 	if err := l.loaded(); err != nil {
 		return err
 	}
-	for {
+	for turns := 0; ; turns++ {
+		if turns > turnsMax && l.Load != nil {
+			return errBehind
+		}
 		changed, err := l.watch.Changed(ctx, l.Host, l.FS, l.genDir(l.gen))
 		if errors.Is(err, fs.ErrNotExist) {
 			return l.noDir(ctx, err)
@@ -229,6 +233,11 @@ func (l *Log) noDir(ctx context.Context, why error) error {
 // readOn applies all records after the last one that this generation has.
 func (l *Log) readOn(ctx context.Context) error {
 	recs, err := l.gather(ctx)
+	return l.takeIn(ctx, recs, err)
+}
+
+// takeIn applies records that were read, up to the error that ended the reading.
+func (l *Log) takeIn(ctx context.Context, recs []read1, err error) error {
 	if len(recs) > 0 {
 		if serr := l.harden(ctx); serr != nil {
 			return serr
@@ -272,18 +281,13 @@ const stride = 4
 // rotation. With an error it returns what it read before.
 func (l *Log) gather(ctx context.Context) (recs []read1, err error) {
 	add := func(batch []*Record) error {
-		for _, r := range batch {
-			full, err := l.expand(ctx, r)
-			if err != nil {
-				return err
-			}
-			recs = append(recs, read1{r, full})
-		}
-		return nil
+		more, err := l.expandAll(ctx, batch)
+		recs = append(recs, more...)
+		return err
 	}
 	next := func() uint64 { return l.at.seq + 1 + uint64(len(recs)) }
 	for n := 0; len(recs) == 0 || !recs[len(recs)-1].stored.ends(); n++ {
-		if l.at.line == "" && n == 0 || n == stride {
+		if l.at.line == "" && n == 0 || n > 0 && n%stride == 0 {
 			back, err := l.leap(ctx, next())
 			if err == nil {
 				err = add(back)
@@ -464,6 +468,7 @@ func (l *Log) advance(r read1) error {
 		return fmt.Errorf("slot %s: %w", l.slot(rec.Seq), err)
 	}
 	l.gen.tokens[rec.Token] = rec.Seq
+	l.learned = l.Host.Boot()
 	if rotates {
 		l.turn(rec, rot)
 		return nil

@@ -56,6 +56,18 @@ func (l *Log) expand(ctx context.Context, r *Record) (*Record, error) {
 	return &full, nil
 }
 
+// expandAll is expand for records in order, up to the first that fails.
+func (l *Log) expandAll(ctx context.Context, records []*Record) (recs []read1, err error) {
+	for _, r := range records {
+		full, err := l.expand(ctx, r)
+		if err != nil {
+			return recs, err
+		}
+		recs = append(recs, read1{r, full})
+	}
+	return recs, nil
+}
+
 // draft is a payload written before its record is committed.
 type draft struct {
 	name, body string

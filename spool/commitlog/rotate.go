@@ -97,7 +97,7 @@ func (l *Log) rotate(ctx context.Context) error {
 	switch {
 	case errors.Is(err, fs.ErrExist):
 		l.unlink(ctx, files)
-		return cmp.Or(l.yield(ctx, r.Seq, text), err)
+		return cmp.Or(l.yield(ctx, r.Seq, text, false), err)
 	case err != nil:
 		return err // the base stays: the record may be in the log
 	}

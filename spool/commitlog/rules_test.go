@@ -1,12 +1,10 @@
 package commitlog_test
 
 import (
-	"context"
 	"errors"
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/bobbinmail/bobbin/netfs"
 	"github.com/bobbinmail/bobbin/netfs/simfs"
@@ -56,57 +54,6 @@ func TestNothingGoesIntoAGap(t *testing.T) {
 	if _, err := os.Lstat(f.slot(2)); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the gap was filled: %v", err)
 	}
-}
-
-// farFS is a share to which links have a long way.
-type farFS struct {
-	netfs.FS
-	h *netfs.Host
-}
-
-func (f farFS) Symlink(ctx context.Context, target, name string) error {
-	if err := f.h.Sleep(ctx, 3*time.Millisecond); err != nil {
-		return err
-	}
-	return f.FS.Symlink(ctx, target, name)
-}
-
-// A host with a long way to the server gets its turn beside one that commits
-// without a pause.
-func TestFairness(t *testing.T) {
-	simfs.Run(t, simfs.Options{Seed: 1}, func(t *testing.T, s *simfs.Sim) {
-		if err := makeLog(s); err != nil {
-			t.Fatal(err)
-		}
-		done := false
-		near, far := s.Host("near"), s.Host("far")
-		far.Share = farFS{far.Share, far}
-		s.Go(near, func(ctx context.Context, h *netfs.Host) {
-			l, _ := idsLog(h, commitlog.Tuning{})
-			for n := 0; !done; n++ {
-				if n == 1000 {
-					t.Error("the far host did not get its turn in 1,000 commits of the near one")
-					return
-				}
-				if err := l.Commit(ctx, func() ([]string, error) { return []string{"id:near"}, nil }); err != nil {
-					t.Error(err)
-					return
-				}
-			}
-		})
-		s.Go(far, func(ctx context.Context, h *netfs.Host) {
-			defer func() { done = true }()
-			l, _ := idsLog(h, commitlog.Tuning{})
-			for range 10 {
-				if err := l.Commit(ctx, func() ([]string, error) { return []string{"id:far"}, nil }); err != nil {
-					t.Error(err)
-				}
-			}
-		})
-		if err := s.Run(); err != nil {
-			t.Fatal(err)
-		}
-	})
 }
 
 // ended lets active commit until generations have come and gone, and returns

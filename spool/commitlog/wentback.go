@@ -24,10 +24,13 @@ func (l *Log) refreshAnew(ctx context.Context) (changed bool, err error) {
 	if l.doubt == nil && l.gen != nil {
 		l.doubt = &standing{l.at, l.gen}
 	}
-	for range loadTries {
+	for try := 0; try < loadTries; try++ {
 		l.whole = false
 		if err = l.load(ctx); err == nil {
 			err = l.follow(ctx)
+		}
+		if errors.Is(err, errBehind) {
+			try = -1 // nothing is wrong
 		}
 		if !errors.Is(err, errCollected) {
 			break
