@@ -144,6 +144,20 @@ func Move(ctx context.Context, h *Host, f FS, oldname, newname string) error {
 	}
 }
 
+// MoveIfThere is Move for a file that others may be renaming to the same name.
+// The error wraps [ErrVanished] as soon as the server says that oldname is not
+// there: the rename may have been done, and nobody looks.
+func MoveIfThere(ctx context.Context, h *Host, f FS, oldname, newname string) error {
+	err := f.Rename(ctx, oldname, newname)
+	switch {
+	case err == nil:
+		return moved(ctx, h, f, newname)
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("rename %s to %s: %w", oldname, newname, ErrVanished)
+	}
+	return Move(ctx, h, f, oldname, newname)
+}
+
 // lookBoth looks for the new name of a rename and then for the old one.
 func lookBoth(ctx context.Context, h *Host, f FS, oldname, newname string) (nerr, oerr error) {
 	above := path.Dir(newname)

@@ -70,3 +70,56 @@ func TestMoveInDoubt(t *testing.T) {
 		t.Errorf("got %v, want ErrUncertain", err)
 	}
 }
+
+// once answers the first rename with an error, whether it was carried out or not.
+type once struct {
+	netfs.FS
+	err     error
+	applied bool
+	calls   int
+}
+
+func (f *once) Rename(ctx context.Context, o, n string) error {
+	if f.calls++; f.calls > 1 {
+		return f.FS.Rename(ctx, o, n)
+	}
+	if f.applied {
+		if err := f.FS.Rename(ctx, o, n); err != nil {
+			return err
+		}
+	}
+	return f.err
+}
+
+// What is not there is left to others at once; another error is looked into.
+func TestMoveIfThere(t *testing.T) {
+	tests := []struct {
+		name    string
+		err     error
+		applied bool
+		want    error
+		calls   int
+	}{
+		{"somebody else was first", syscall.ENOENT, true, netfs.ErrVanished, 1},
+		{"done, and reported failed", syscall.EIO, true, nil, 2},
+		{"not done", syscall.EIO, false, nil, 2},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			h, _ := newHost(t)
+			if err := netfs.WriteFile(t.Context(), h.Share, "a", []byte("x")); err != nil {
+				t.Fatal(err)
+			}
+			f := &once{FS: h.Share, err: tt.err, applied: tt.applied}
+			if err := netfs.MoveIfThere(t.Context(), h, f, "a", "b"); !errors.Is(err, tt.want) {
+				t.Errorf("%v, want %v", err, tt.want)
+			}
+			if _, err := h.Share.Stat(t.Context(), "b"); err != nil {
+				t.Error(err)
+			}
+			if f.calls != tt.calls {
+				t.Errorf("%d renames, want %d", f.calls, tt.calls)
+			}
+		})
+	}
+}

@@ -104,6 +104,30 @@ func TestProjectOperations(t *testing.T) {
 	checkClean(t, b)
 }
 
+// A process that comes to rename files which the host that committed has renamed
+// meanwhile asks for two of them, and leaves the rest; its own it renames.
+func TestProjectBesideTheCommitter(t *testing.T) {
+	s, _ := newSpool(t, spool.InitOptions{})
+	calm(s.Host)
+	b := inbox(t, s)
+	for range 100 {
+		mustPut(t, b, "Subject: x\n\n")
+	}
+	committer := open(t, b)
+	if _, err := committer.SetFlags(t.Context(), spool.UIDSet{{First: 1, Last: 90}}, spool.FlagChange{Add: spool.Seen}); err != nil {
+		t.Fatal(err)
+	}
+	m := open(t, b)
+	if _, err := m.SetFlags(t.Context(), spool.UIDSet{{First: 91, Last: 100}}, spool.FlagChange{Add: spool.Flagged}); err != nil {
+		t.Fatal(err)
+	}
+	project(t, committer)
+	if ops, _ := counted(t, s, func() error { return m.Project(t.Context()) }); ops.String() != "rename 12" {
+		t.Errorf("%s, want rename 12", ops)
+	}
+	checkClean(t, b)
+}
+
 func benchBox(b *testing.B, messages int) (*spool.Spool, *spool.Box) {
 	b.Helper()
 	s, _ := newSpool(b, spool.InitOptions{})

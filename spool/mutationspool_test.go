@@ -181,6 +181,11 @@ var ofMessages = []mutation{
 		pkg: ".", run: "TestUIDsOfThePresent",
 	},
 	{
+		rule: "who meets another at work on the files leaves them to him", file: "project.go",
+		old: "		if elsewhere == elsewhereMax {", new: "		if false {",
+		pkg: ".", run: "TestProjectBesideTheCommitter",
+	},
+	{
 		rule: "a name is overwritten only when it was taken over", file: "project.go",
 		old: "			if foreign && p.tells() && msg.foreign(p.flags()) {",
 		new: "			if foreign && false {",

@@ -158,20 +158,42 @@ func (b backlog) first(n int) backlog {
 	return part
 }
 
+// errElsewhere means that a file is not where it was last seen.
+var errElsewhere = errors.New("moved meanwhile")
+
+// elsewhereMax is how many files in a row are not where they were last seen
+// before the rest is left to the host that is at work on them.
+const elsewhereMax = 2
+
 // project renames the files of a backlog and returns what it could not. A
 // file that is not where it was last seen is looked for only with insist.
 func (m *Mailbox) project(ctx context.Context, work backlog, insist bool) (left backlog, err error) {
 	left.reset()
 	var errs []error
-	for _, uid := range sorted(work.flags) {
-		if err := m.projectFlags(ctx, uid, insist); err != nil {
+	elsewhere := 0
+	// move renames one file and tells whether it is still to be done.
+	move := func(rename func() error) bool {
+		if elsewhere == elsewhereMax {
+			return true
+		}
+		err := rename()
+		if errors.Is(err, errElsewhere) {
+			elsewhere++
+			return false
+		}
+		elsewhere = 0
+		if err != nil {
 			errs = append(errs, err)
+		}
+		return err != nil
+	}
+	for _, uid := range sorted(work.flags) {
+		if move(func() error { return m.projectFlags(ctx, uid, insist) }) {
 			left.flags[uid] = true
 		}
 	}
 	for _, name := range sorted(work.expunge) {
-		if err := m.projectExpunge(ctx, name, insist); err != nil {
-			errs = append(errs, err)
+		if move(func() error { return m.projectExpunge(ctx, name, insist) }) {
 			left.expunge[name] = true
 		}
 	}
@@ -265,13 +287,20 @@ func (m *Mailbox) moveFile(ctx context.Context, insist bool, plan func(*state) (
 			if from == to {
 				return nil
 			}
-			err := netfs.Move(ctx, m.box.spool.Host, m.box.fs, from, to)
+			move := netfs.Move
+			if !insist {
+				move = netfs.MoveIfThere
+			}
+			err := move(ctx, m.box.spool.Host, m.box.fs, from, to)
 			if err == nil {
 				m.note(base, to)
 				return nil
 			}
 			if !errors.Is(err, netfs.ErrVanished) && !errors.Is(err, fs.ErrNotExist) {
 				return err
+			}
+			if !insist {
+				return errElsewhere
 			}
 		}
 		if !insist {
