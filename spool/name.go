@@ -20,6 +20,22 @@ func newBase(h *netfs.Host) (string, error) {
 	return fmt.Sprintf("%d.%s.%s", h.Wall().Unix(), token, h.Tag), nil
 }
 
+// ownToken is the length of the token in a name of our own, in characters.
+const ownToken = 26
+
+// DeliveredBy takes the base name of a message apart: the tag of the host that
+// delivered it, and when. ok is false for those that other programs make.
+func DeliveredBy(base string) (tag string, at time.Time, ok bool) {
+	word := strings.Split(base, ".")
+	if len(word) < 3 {
+		return "", at, false
+	}
+	tag, _, _ = strings.Cut(word[2], ",")
+	seconds, err := strconv.ParseInt(word[0], 10, 41)
+	own := len(word) == 3 && len(word[1]) == ownToken && tag != "" && len(tag) <= 8 && strings.Trim(tag, "0123456789abcdefghijklmnopqrstuvwxyz") == ""
+	return tag, time.Unix(seconds, 0), own && err == nil
+}
+
 // splitName takes a file name in new or cur apart. What stands last counts, so
 // whatever base name gets flags is found again. ok is false for names that are
 // none of a message's: dot files, and what no Maildir program makes.

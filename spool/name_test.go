@@ -35,3 +35,17 @@ func FuzzFileName(f *testing.F) {
 		}
 	})
 }
+
+// Only names that a host of ours made tell who delivered.
+func TestDeliveredBy(t *testing.T) {
+	const token = "abcdefghijklmnopqrstuvwxyz"
+	for name, want := range map[string]string{
+		"1764081234." + token + ".mx1": "mx1", "1764081234." + token + ".mx1,S=3,W=4": "mx1",
+		"1764081234.M12P34.mx1": "", "1764081234." + token + ".mx1.example.org": "", "x." + token + ".mx1": "", "1764081234." + token + ".<b>": "", "1764081234." + token: "", "": "",
+	} {
+		tag, at, ok := DeliveredBy(name)
+		if ok != (want != "") || ok && (tag != want || at.Unix() != 1764081234) {
+			t.Errorf("%q: %q, %v, %v", name, tag, at, ok)
+		}
+	}
+}

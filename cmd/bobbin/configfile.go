@@ -80,6 +80,20 @@ func (e environment) configFiles() []string {
 // root what to do.
 func readConfig(name string) (string, error) { return readSmall(name, maxConfig) }
 
+// secretLine reads the first line of a file that nobody but its owner may read.
+func secretLine(name string) (string, error) {
+	i, err := os.Stat(name)
+	if err == nil && i.Mode().Perm()&0o077 != 0 {
+		err = fmt.Errorf("%s: others than its owner may read it; use chmod 600", name)
+	}
+	if err != nil {
+		return "", err
+	}
+	text, err := readConfig(name)
+	line, _, _ := strings.Cut(text, "\n")
+	return strings.TrimRight(line, "\r"), err
+}
+
 // readSmall is readConfig with another limit, in bytes.
 func readSmall(name string, limit int) (string, error) {
 	// O_NONBLOCK: a FIFO must not hang us.

@@ -55,19 +55,11 @@ func (a *app) outgoing(c *cli.Context) (*outgoing.Way, error) {
 	if name == "" {
 		return way, nil
 	}
-	i, err := os.Stat(name)
-	if err == nil && i.Mode().Perm()&0o077 != 0 {
-		err = fmt.Errorf("%s: others than its owner may read it; use chmod 600", name)
-	}
-	var text string
-	if err == nil {
-		text, err = readConfig(name)
-	}
+	line, err := secretLine(name)
 	if err != nil {
 		return nil, fmt.Errorf("%w: outgoing-login: %w", errConfig, err)
 	}
-	line, _, _ := strings.Cut(text, "\n")
-	user, password, ok := strings.Cut(strings.TrimRight(line, "\r"), " ")
+	user, password, ok := strings.Cut(line, " ")
 	if !ok || user == "" || password == "" {
 		return nil, fmt.Errorf("%w: outgoing-login: %s: the first line has a user, a space and a password", errConfig, name)
 	}

@@ -41,14 +41,14 @@ func (a *app) serveCommand() *cli.Command {
 			"taken once and delivered to one after the other; 250 means that it is durable there. bobbin-config(1) has the rules for addresses under detail-separator, local-domains, catch-all and address-case, and says how mail that comes twice is dropped. An unknown user is refused with " +
 			"550 5.1.1; whatever can mend itself is a temporary error. Each recipient is a line of the log, on standard error or where --log-to says. With --location each delivery is a process of its own, which becomes the user, unless the server does not run as root and --forward is off. There is no POP3 then. " +
 			"POP3 shows INBOX as it is at login, locks nothing, and takes passwords with TLS or from this host; see plain-login in bobbin-config(1). " +
-			"With --http the server has counters for Prometheus at /metrics, and /healthz and /readyz say whether it is alive and can do its work; docs/operations.md explains them. " +
+			"With --http the server has a page that tells how it is, counters for Prometheus at /metrics, and /healthz and /readyz say whether it is alive and can do its work; docs/operations.md explains them. " +
 			"Root opens the sockets and then becomes the owner of the spool.",
 		Flags: append([]cli.Flag{
 			spoolFlag(), locationFlag(),
 			&cli.StringSliceFlag{Name: "lmtp", Usage: "serve LMTP at `ADDRESS`: HOST:PORT or unix:PATH; may be repeated", DefaultText: defaultLMTP},
 			&cli.StringSliceFlag{Name: "pop3", Usage: "serve POP3 at `ADDRESS`", DefaultText: defaultPOP3},
 			&cli.StringSliceFlag{Name: "pop3s", Usage: "serve POP3 with TLS from the beginning at `ADDRESS`", DefaultText: "none"},
-			httpFlag(),
+			httpFlag(), httpTokenFlag(),
 			&cli.Int64Flag{Name: "max-size", Usage: "take messages of at most `BYTES`", Value: 128 << 20},
 			settingOf("trusted").flag(), settingOf("tls-cert").flag(), settingOf("tls-key").flag(), settingOf("plain-login").flag(),
 		}, deliveryFlags()...),
@@ -85,17 +85,14 @@ func (a *app) serve(c *cli.Context) error {
 			_ = d.Close()
 		}
 	}()
-	web, err := openHTTP(c)
+	frame := &server.Server{Log: o.Log}
+	m, web, err := openMonitor(c, frame)
 	if err != nil {
 		return err
 	}
-	m := newMonitor()
 	protocols, done, err := a.protocols(c, o, m)
 	if err != nil {
-		if web != nil {
-			_ = web.Close()
-		}
-		return err
+		return errors.Join(err, closeHTTP(web))
 	}
 	defer done()
 	if web != nil {
@@ -114,7 +111,7 @@ func (a *app) serve(c *cli.Context) error {
 			return err
 		}
 	}
-	return (&server.Server{Log: o.Log}).Run(c.Context, serve...)
+	return frame.Run(c.Context, serve...)
 }
 
 // door is a socket that clients come in by.
@@ -225,7 +222,7 @@ func (a *app) protocols(c *cli.Context, o lmtp.Options, m *monitor) (list map[st
 		return nil, nil, err
 	}
 	logins.Tried = m.login
-	boxes := &pool.Pool{Spool: in.spool, Polled: m.polls.Observe}
+	boxes := &pool.Pool{Spool: in.spool, Polled: m.polls.Observe, Opened: m.hosts.note}
 	list["pop3"] = pop.New(logins, &popBackend{boxes}, pop.Options{Name: o.Name, TLS: o.TLS, Log: o.Log}).Protocol()
 	return list, boxes.CloseIdle, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -18,6 +19,50 @@ import (
 
 func httpFlag() cli.Flag {
 	return &cli.StringFlag{Name: "http", Usage: "tell of the server's own work by HTTP at `ADDRESS`, on this host unless it names one", DefaultText: "none"}
+}
+
+func httpTokenFlag() cli.Flag {
+	return &cli.StringFlag{Name: "http-token", Usage: "show who is logged in to whoever has the token in `FILE`", DefaultText: "nobody"}
+}
+
+// leastToken is the length of the shortest token, in bytes: whoever guesses has
+// to guess for long.
+const leastToken = 16
+
+// httpToken reads the token for the names of users, "" if there is none.
+func httpToken(c *cli.Context) (string, error) {
+	name := c.String("http-token")
+	if name == "" {
+		return "", nil
+	}
+	line, err := secretLine(name)
+	if err == nil && len(line) < leastToken {
+		err = fmt.Errorf("%s: the first line is the token, of %d characters at least", name, leastToken)
+	}
+	if err != nil {
+		return "", fmt.Errorf("%w: http-token: %w", errConfig, err)
+	}
+	return line, nil
+}
+
+// openMonitor makes what watches a server, and opens its listener: nil if nobody
+// is to be told.
+func openMonitor(c *cli.Context, frame *server.Server) (*monitor, net.Listener, error) {
+	m := newMonitor()
+	m.clients = frame.Clients
+	var err error
+	if m.token, err = httpToken(c); err != nil {
+		return nil, nil, err
+	}
+	l, err := openHTTP(c)
+	return m, l, err
+}
+
+func closeHTTP(l net.Listener) error {
+	if l == nil {
+		return nil
+	}
+	return l.Close()
 }
 
 // openHTTP opens what --http names, nil without it.
@@ -76,7 +121,7 @@ func (c *limitedConn) Close() error {
 // clients of the other listeners finish.
 func (m *monitor) serveHTTP(ctx context.Context, l net.Listener, log *slog.Logger) (stop func()) {
 	web := &http.Server{
-		Handler:           m.handler(ctx),
+		Handler:           m.handler(ctx, log),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      30 * time.Second,
@@ -85,6 +130,8 @@ func (m *monitor) serveHTTP(ctx context.Context, l net.Listener, log *slog.Logge
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 	ended := make(chan struct{})
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	go m.keepReading(work)
 	go func() {
 		defer close(ended)
 		if err := web.Serve(&limitedListener{l, make(chan struct{}, webClients)}); !errors.Is(err, http.ErrServerClosed) {
@@ -92,13 +139,28 @@ func (m *monitor) serveHTTP(ctx context.Context, l net.Listener, log *slog.Logge
 		}
 	}()
 	return func() {
+		cancel()
 		_ = web.Close()
 		<-ended
 	}
 }
 
+var (
+	errServerEnds = errors.New("the server ends")
+	errNoShare    = errors.New("the share cannot be reached")
+)
+
 // handler answers. ctx ends when the server begins to end.
-func (m *monitor) handler(ctx context.Context) http.Handler {
+func (m *monitor) handler(ctx context.Context, log *slog.Logger) http.Handler {
+	trouble := func(asked context.Context) error {
+		switch {
+		case ctx.Err() != nil:
+			return errServerEnds
+		case m.ready != nil && m.ready.check(asked) != nil:
+			return errNoShare
+		}
+		return nil
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
@@ -106,15 +168,13 @@ func (m *monitor) handler(ctx context.Context) http.Handler {
 	})
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case ctx.Err() != nil:
-			say(w, http.StatusServiceUnavailable, "the server ends")
-		case m.ready != nil && m.ready.check(r.Context()) != nil:
-			say(w, http.StatusServiceUnavailable, "the share cannot be reached")
-		default:
-			say(w, http.StatusOK, "ok")
+		if err := trouble(r.Context()); err != nil {
+			say(w, http.StatusServiceUnavailable, err.Error())
+			return
 		}
+		say(w, http.StatusOK, "ok")
 	})
+	m.statusHandler(mux, trouble, log)
 	return guarded(mux)
 }
 

@@ -216,7 +216,7 @@ func TestReadiness(t *testing.T) {
 func TestServeHTTPAnswers(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	h := newMonitor().handler(ctx)
+	h := newMonitor().handler(ctx, slog.New(slog.DiscardHandler))
 	for _, tt := range []struct {
 		method, path string
 		code         int

@@ -26,7 +26,14 @@ type monitor struct {
 	meters  map[string]*server.Meter
 	logins  map[string]loginCounters
 	ops     *netfs.Ops // nil if others do the work
+	kind    string     // of its file system
 	polls   *metrics.Histogram
+
+	deliveryTimes *metrics.Histogram
+	readings      readings
+	hosts         hosts
+	clients       func() []server.Client
+	token         string // that lets see users; "" for none
 
 	delivered, deferred, refused *metrics.Counter
 }
@@ -38,6 +45,8 @@ func newMonitor() *monitor {
 	}
 	m.delivered, m.deferred, m.refused = deliveries("delivered"), deliveries("deferred"), deliveries("refused")
 	m.polls = m.Histogram(metrics.Desc{Name: "bobbin_poll_seconds", Help: "How long it took to look for what other hosts changed in an open mailbox."})
+	m.deliveryTimes = m.Histogram(metrics.Desc{Name: "bobbin_delivery_seconds", Help: "How long the delivery to one recipient took, whatever became of it."})
+	m.readings.add(m.read())
 	m.process()
 	return m
 }
@@ -83,7 +92,7 @@ func (m *monitor) meter(protocol string) *server.Meter {
 // share makes the monitor watch a spool's share.
 func (m *monitor) share(s *spool.Spool) {
 	m.ready = &readiness{ask: s.Reachable, patience: readyPatience}
-	m.ops = s.Host.Ops
+	m.ops, m.kind = s.Host.Ops, s.Host.Profile.Kind
 	for k := range (netfs.Counts{}) {
 		m.Counted(metrics.Desc{Name: "bobbin_server_operations_total", Help: "Operations that the file server was asked for.", Labels: label("kind", netfs.Kind(k).String())},
 			func() float64 { return float64(m.ops.Read()[k]) })
@@ -117,14 +126,12 @@ type meteredBackend struct {
 	lmtp.Backend
 	monitor *monitor
 	bytes   *metrics.Counter
-	took    *metrics.Histogram
 }
 
 func (m *monitor) backend(b lmtp.Backend) *meteredBackend {
 	return &meteredBackend{
 		Backend: b, monitor: m,
 		bytes: m.Counter(metrics.Desc{Name: "bobbin_delivered_bytes_total", Help: "Bytes of messages that were delivered, for each recipient."}),
-		took:  m.Histogram(metrics.Desc{Name: "bobbin_delivery_seconds", Help: "How long the delivery to one recipient took, whatever became of it."}),
 	}
 }
 
@@ -141,7 +148,7 @@ func (b *meteredBackend) Recipient(ctx context.Context, address string, size int
 func (b *meteredBackend) Deliver(ctx context.Context, msg *lmtp.Message, to lmtp.Recipient) (lmtp.Delivery, error) {
 	begun := time.Now()
 	done, err := b.Backend.Deliver(ctx, msg, to)
-	b.took.Observe(time.Since(begun))
+	b.monitor.deliveryTimes.Observe(time.Since(begun))
 	if err != nil {
 		b.monitor.failed(err)
 		return done, err

@@ -101,6 +101,14 @@ func (h *Histogram) Observe(d time.Duration) {
 	h.sum.Add(int64(d))
 }
 
+// Total is how many times were counted, and their sum.
+func (h *Histogram) Total() (n int64, sum time.Duration) {
+	for i := range h.counts {
+		n += h.counts[i].Load()
+	}
+	return n, time.Duration(h.sum.Load())
+}
+
 // Histogram makes a metric of times; its name ends in "_seconds".
 func (s *Set) Histogram(d Desc) *Histogram {
 	h := new(Histogram)

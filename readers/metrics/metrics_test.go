@@ -42,6 +42,9 @@ func TestHistogram(t *testing.T) {
 	for _, d := range []time.Duration{time.Millisecond, time.Millisecond + 1, 100 * time.Millisecond, time.Hour} {
 		h.Observe(d)
 	}
+	if n, sum := h.Total(); n != 4 || sum != time.Hour+102*time.Millisecond+1 {
+		t.Errorf("%d in %s", n, sum)
+	}
 	var b strings.Builder
 	if err := s.Write(&b); err != nil {
 		t.Fatal(err)

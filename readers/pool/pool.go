@@ -27,6 +27,8 @@ type Pool struct {
 	// Polled, if set, is told how long each look for what changed in an open
 	// mailbox took. It is called by several goroutines at once.
 	Polled func(took time.Duration)
+	// Opened, if set, is shown each mailbox that somebody opens, likewise.
+	Opened func(m *spool.Mailbox)
 
 	mu   sync.Mutex
 	open map[key]*entry
@@ -67,6 +69,9 @@ func (p *Pool) Open(ctx context.Context, user, folder string) (*Use, error) {
 			err = p.refresh(ctx, e.mailbox)
 		}
 		if err == nil {
+			if p.Opened != nil {
+				p.Opened(e.mailbox)
+			}
 			return &Use{e.mailbox, p, e}, nil
 		}
 		another := !first && (errors.Is(err, spool.ErrNoFolder) || errors.Is(err, commitlog.ErrWentBack))

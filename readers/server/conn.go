@@ -52,6 +52,7 @@ type Conn struct {
 	raw    net.Conn // the socket, or TLS over it
 	limits Limits
 	meter  *Meter
+	since  time.Time // when the client came
 	begun  time.Time // of the data under way; zero while commands are read
 	got    int64     // bytes since
 
@@ -64,7 +65,7 @@ type Conn struct {
 }
 
 func newConn(raw net.Conn, l Limits) *Conn {
-	c := &Conn{raw: raw, limits: l, meter: new(Meter), Remote: "unix", ID: rand.Text()[:8]}
+	c := &Conn{raw: raw, limits: l, meter: new(Meter), since: time.Now(), Remote: "unix", ID: rand.Text()[:8]}
 	if raw.RemoteAddr() != nil && raw.RemoteAddr().Network() != "unix" {
 		c.Remote = raw.RemoteAddr().String()
 	}
