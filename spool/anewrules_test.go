@@ -260,3 +260,56 @@ func TestCopyToOtherRights(t *testing.T) {
 		t.Errorf("the copy has the mode %v, %v", i.Mode(), err)
 	}
 }
+
+// unsyncedNew is a share on which new cannot be synced.
+type unsyncedNew struct{ netfs.FS }
+
+func (u unsyncedNew) Sub(ctx context.Context, name string) (netfs.FS, error) {
+	sub, err := u.FS.Sub(ctx, name)
+	return unsyncedNew{sub}, err
+}
+
+func (u unsyncedNew) SyncDir(ctx context.Context, name string) error {
+	if name == "new" {
+		return syscall.EIO
+	}
+	return u.FS.SyncDir(ctx, name)
+}
+
+// A retry that finds the message of a try which did not come to its end
+// acknowledges it, so it must outlast a power failure.
+func TestRetryIsDurable(t *testing.T) {
+	const key = "abcdefghijklmnopqrstuvwxyz"
+	for seed := range uint64(12) {
+		simfs.Run(t, simfs.Case{Seed: seed, Share: "local"}.Options(), func(t *testing.T, s *simfs.Sim) {
+			a, b := s.Host("a"), s.Host("b")
+			makeAlice(t, a, "")
+			a.Share = unsyncedNew{a.Share}
+			first, second := receive(t, inboxAt(t, a), "Subject: x\n\n"), receive(t, inboxAt(t, b), "Subject: x\n\n")
+			s.Go(a, func(ctx context.Context, _ *netfs.Host) {
+				s.SetFaults(simfs.Faults{Forget: 1e-9}) // the past is kept from here on
+				if err := first.PublishOnce(ctx, key); !errors.Is(err, netfs.ErrUncertain) {
+					t.Errorf("the first try: %v", err)
+				}
+			})
+			err := s.Run()
+			s.Go(b, func(ctx context.Context, h *netfs.Host) {
+				if err := second.PublishOnce(ctx, key); err != nil {
+					t.Errorf("the second try: %v", err)
+				}
+				s.SetFaultsKeepingPast(simfs.Faults{PowerLoss: 1})
+				_, _ = h.Share.Stat(ctx, ".")
+			})
+			if err = errors.Join(err, s.Run()); err != nil || s.Disasters() != 1 {
+				t.Fatalf("%d disasters, %v", s.Disasters(), err)
+			}
+			s.SetFaults(simfs.Faults{})
+			if got := len(open(t, inboxAt(t, s.Host("audit"))).Messages()); got != 1 {
+				t.Errorf("%d messages are left, want 1", got)
+			}
+		})
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+	}
+}

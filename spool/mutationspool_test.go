@@ -305,4 +305,10 @@ var ofMessages = []mutation{
 		new: "	if ",
 		pkg: ".", run: "TestDamagedSegments",
 	},
+	{
+		rule: "a retry makes durable what it finds", file: "incoming.go",
+		old: "	for _, dir := range maildirs[1:] {\n		if err := netfs",
+		new: "	for _, dir := range maildirs[:0] {\n		if err := netfs",
+		pkg: ".", run: "TestRetryIsDurable",
+	},
 }
