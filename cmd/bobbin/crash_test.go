@@ -60,6 +60,8 @@ type crashTest struct {
 	setup func(t *testing.T, h *netfs.Host)
 	words []string
 	stdin string
+	// act, if set, is done instead of a command.
+	act func(ctx context.Context, h *netfs.Host) (code int)
 	// again are the exit codes that the same command may have afterwards.
 	again []int
 	// verify looks at the share after that.
@@ -411,25 +413,37 @@ func TestBreakOff(t *testing.T) {
 	for _, tt := range crashTests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			n := breakOff(t, tt, simfs.Options{})
-			if n == 0 {
-				t.Fatal("the command does nothing on the share")
-			}
-			for k := range n {
-				for _, at := range []simfs.At{
-					{Op: k}, {Op: k, Applied: true}, {Op: k, Late: true},
-				} {
-					at.Host = "victim"
-					breakOff(t, tt, simfs.Options{Seed: uint64(k), CrashAt: &at})
-					breakOff(t, tt, simfs.Options{Seed: uint64(k), FailAt: &at})
-				}
-				if t.Failed() {
-					t.Fatalf("operation %d of %d", k, n)
-				}
-			}
-			t.Logf("%d operations, each broken off in 6 ways", n)
+			breakOffEverywhere(t, tt)
 		})
 	}
+}
+
+func breakOffEverywhere(t *testing.T, tt crashTest) {
+	n := breakOff(t, tt, simfs.Options{})
+	if n == 0 {
+		t.Fatal("the command does nothing on the share")
+	}
+	for k := range n {
+		for _, at := range []simfs.At{
+			{Op: k}, {Op: k, Applied: true}, {Op: k, Late: true},
+		} {
+			at.Host = "victim"
+			breakOff(t, tt, simfs.Options{Seed: uint64(k), CrashAt: &at})
+			breakOff(t, tt, simfs.Options{Seed: uint64(k), FailAt: &at})
+		}
+		if t.Failed() {
+			t.Fatalf("operation %d of %d", k, n)
+		}
+	}
+	t.Logf("%d operations, each broken off in 6 ways", n)
+}
+
+func (tt *crashTest) run(ctx context.Context, h *netfs.Host) (code int, out *bytes.Buffer) {
+	env, out := simEnv(h, tt.stdin)
+	if tt.act != nil {
+		return tt.act(ctx, h), out
+	}
+	return run(ctx, tt.words, env), out
 }
 
 func breakOff(t *testing.T, tt crashTest, o simfs.Options) (ops int) {
@@ -442,8 +456,7 @@ func breakOff(t *testing.T, tt crashTest, o simfs.Options) (ops int) {
 		victim := s.Host("victim")
 		code := -1
 		s.Go(victim, func(ctx context.Context, h *netfs.Host) {
-			env, _ := simEnv(h, tt.stdin)
-			code = run(ctx, tt.words, env)
+			code, _ = tt.run(ctx, h)
 		})
 		if err := s.Run(); err != nil {
 			t.Fatal(err)
@@ -456,8 +469,7 @@ func breakOff(t *testing.T, tt crashTest, o simfs.Options) (ops int) {
 		}
 		h := s.Host("after")
 		if !was.ok || tt.name == "init" {
-			env, out := simEnv(h, tt.stdin)
-			code := run(t.Context(), tt.words, env)
+			code, out := tt.run(t.Context(), h)
 			if !slices.Contains(tt.again, code) {
 				t.Errorf("given again after %+v %+v: exit code %d: %s", o.CrashAt, o.FailAt, code, out)
 			}

@@ -163,6 +163,19 @@ func (f *faultySpool) must(words ...string) {
 	}
 }
 
+// mountFaulty mounts a small file system, which is alice's.
+func mountFaulty(t *testing.T, s *system) *faultySpool {
+	t.Helper()
+	f := &faultySpool{s, filepath.Join(s.dir, "share")}
+	f.do(os.Mkdir(f.dir, 0o755))
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=2m", "bobbin-test", f.dir).CombinedOutput(); err != nil {
+		t.Skipf("needs to mount a tmpfs: %s", out)
+	}
+	t.Cleanup(func() { f.must("umount", "-l", f.dir) })
+	f.do(os.Chown(f.dir, aliceUID, aliceUID))
+	return f
+}
+
 // fill leaves no room.
 func (f *faultySpool) fill() {
 	f.t.Helper()
@@ -183,13 +196,7 @@ func (f *faultySpool) fill() {
 // the answer, a line that says why, and nothing is left behind.
 func TestDeliveryFaults(t *testing.T) {
 	s := newSystem(t)
-	f := &faultySpool{s, filepath.Join(s.dir, "share")}
-	f.do(os.Mkdir(f.dir, 0o755))
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=2m", "bobbin-test", f.dir).CombinedOutput(); err != nil {
-		t.Skipf("needs to mount a tmpfs: %s", out)
-	}
-	t.Cleanup(func() { f.must("umount", "-l", f.dir) })
-	f.do(os.Chown(f.dir, aliceUID, aliceUID))
+	f := mountFaulty(t, s)
 	quota := filepath.Join(s.dir, "quota")
 	f.do(os.WriteFile(quota, []byte("bob * - 1\n"), 0o644))
 	s.more = []string{"BOBBIN_SPOOL=" + f.dir, "BOBBIN_LOCATION=", "BOBBIN_QUOTA=" + quota}
@@ -203,55 +210,87 @@ func TestDeliveryFaults(t *testing.T) {
 	swap := func(from, to string) func() {
 		return func() { f.do(os.Rename(f.path(from), f.path(to))) }
 	}
-	for _, tt := range []struct {
-		name, user   string
-		breaks, heal func()
-		status, says string
-	}{
+	for _, tt := range []deliveryFault{
 		{"quota", "bob", func() {}, func() { f.do(os.WriteFile(quota, nil, 0o644)) }, "4.2.2", "over quota"},
 		{"disk full", "alice", f.fill, func() { f.must("sh", "-c", "rm "+f.dir+"/ballast*") }, "4.3.1", "no space left"},
-		{"read-only", "alice", func() { f.must("mount", "-o", "remount,ro", f.dir) }, func() { f.must("mount", "-o", "remount,rw", f.dir) }, "4.", "read-only"},
+		{"read-only", "alice", func() { f.must("mount", "-o", "remount,ro", f.dir) }, func() { f.must("mount", "-o", "remount,rw", f.dir) }, "4.3.0", "read-only"},
 		{"permission", "alice", func() { f.do(os.Chmod(f.path("users/alice/tmp"), 0)) }, func() { f.do(os.Chmod(f.path("users/alice/tmp"), 0o700)) }, "4.2.0", "permission denied"},
 		{"permission of new", "alice", func() { f.do(os.Chmod(f.path("users/alice/new"), 0o500)) }, func() { f.do(os.Chmod(f.path("users/alice/new"), 0o700)) }, "4.2.0", "permission denied"},
 		{"no user's directory", "alice", swap("users/alice", "alice"), swap("alice", "users/alice"), "4.2.0", "is missing"},
 		{"share gone", "alice", func() { f.must("sh", "-c", "mkdir "+away+" && mv "+f.dir+"/* "+away) }, func() { f.must("sh", "-c", "mv "+away+"/* "+f.dir+" && rmdir "+away) }, "4.", ""},
 	} {
-		before := f.listing()
-		tt.breaks()
-		broken := f.listing()
-		r := s.run(0, "Subject: x\n\n", "deliver", tt.user)
-		if r.code != exitTempFail || !strings.HasPrefix(r.err, tt.status) || !strings.Contains(r.err, tt.says) || strings.Count(r.err, "\n") != 1 {
-			t.Errorf("%s: deliver: exit code %d, %q; want %s, %s", tt.name, r.code, r.err, tt.status, tt.says)
-		}
-		seen := v.refusals()
-		got := v.deliver("", "Subject: x\r\n\r\n", tt.user)[0]
-		if got[0] != '4' || !strings.HasPrefix(got[4:], tt.status) {
-			t.Errorf("%s: LMTP: %s, want %s", tt.name, got, tt.status)
-		}
-		if line := v.refusal(seen); !strings.Contains(line, tt.says) {
-			t.Errorf("%s: log: %q, want %q", tt.name, line, tt.says)
-		}
-		if now := f.listing(); now != broken {
-			t.Errorf("%s: there was\n%s\nand is\n%s", tt.name, broken, now)
-		}
-		tt.heal()
-		if now := f.listing(); now != before {
-			t.Errorf("%s: there was\n%s\nand is\n%s", tt.name, before, now)
-		}
-		if r := s.run(0, "Subject: after "+tt.name+"\n\n", "deliver", tt.user); r.code != 0 {
-			t.Errorf("%s: when all is well: %q", tt.name, r.err)
-		}
-		if got := v.deliver("", "Subject: x\r\n\r\n", "alice")[0]; got[:3] != "250" {
-			t.Errorf("%s: LMTP when all is well: %s", tt.name, got)
-		}
+		f.deliver(v, tt)
 	}
 	s.want(0, s.run(0, "", "check"), "Nothing wrong")
+}
+
+// The same where the mail is not in a spool, and each delivery a process.
+func TestLocationFaults(t *testing.T) {
+	s := newSystem(t)
+	f := mountFaulty(t, s)
+	f.do(os.Mkdir(f.path("alice"), 0o700))
+	f.do(os.Chown(f.path("alice"), aliceUID, aliceUID))
+	s.more = []string{"BOBBIN_LOCATION=" + f.dir + "/%u/Maildir"}
+	s.want(0, s.run(0, "Subject: first\n\n", "deliver", "alice"), "")
+	v := s.serve(false)
+	swap := func(from, to string) func() {
+		return func() { f.do(os.Rename(f.path(from), f.path(to))) }
+	}
+	for _, tt := range []deliveryFault{
+		{"disk full", "alice", f.fill, func() { f.must("sh", "-c", "rm "+f.dir+"/ballast*") }, "4.3.1", "no space left"},
+		{"read-only", "alice", func() { f.must("mount", "-o", "remount,ro", f.dir) }, func() { f.must("mount", "-o", "remount,rw", f.dir) }, "4.3.0", "read-only"},
+		{"permission", "alice", func() { f.do(os.Chmod(f.path("alice/Maildir/tmp"), 0)) }, func() { f.do(os.Chmod(f.path("alice/Maildir/tmp"), 0o700)) }, "4.2.0", "permission denied"},
+		{"share gone", "alice", swap("alice", "away"), swap("away", "alice"), "4.2.0", "no such file"},
+	} {
+		f.deliver(v, tt)
+	}
+	s.want(0, s.run(0, "", "check", "--user", "alice"), "Nothing wrong")
+}
+
+// deliveryFault is what goes wrong, for whom, and what is said of it.
+type deliveryFault struct {
+	name, user   string
+	breaks, heal func()
+	status, says string
+}
+
+// deliver tries while something is wrong, and afterwards.
+func (f *faultySpool) deliver(v *served, tt deliveryFault) {
+	f.t.Helper()
+	before := f.listing()
+	tt.breaks()
+	broken := f.listing()
+	r := f.run(0, "Subject: x\n\n", "deliver", tt.user)
+	if r.code != exitTempFail || !strings.HasPrefix(r.err, tt.status) || !strings.Contains(r.err, tt.says) || strings.Count(r.err, "\n") != 1 {
+		f.t.Errorf("%s: deliver: exit code %d, %q; want %s, %s", tt.name, r.code, r.err, tt.status, tt.says)
+	}
+	seen := v.refusals()
+	got := v.deliver("", "Subject: x\r\n\r\n", tt.user)[0]
+	if got[0] != '4' || !strings.HasPrefix(got[4:], tt.status) {
+		f.t.Errorf("%s: LMTP: %s, want %s", tt.name, got, tt.status)
+	}
+	if line := v.refusal(seen); !strings.Contains(line, tt.says) {
+		f.t.Errorf("%s: log: %q, want %q", tt.name, line, tt.says)
+	}
+	if now := f.listing(); now != broken {
+		f.t.Errorf("%s: there was\n%s\nand is\n%s", tt.name, broken, now)
+	}
+	tt.heal()
+	if now := f.listing(); now != before {
+		f.t.Errorf("%s: there was\n%s\nand is\n%s", tt.name, before, now)
+	}
+	if r := f.run(0, "Subject: after "+tt.name+"\n\n", "deliver", tt.user); r.code != 0 {
+		f.t.Errorf("%s: when all is well: %q", tt.name, r.err)
+	}
+	if got := v.deliver("", "Subject: x\r\n\r\n", "alice")[0]; got[:3] != "250" {
+		f.t.Errorf("%s: LMTP when all is well: %s", tt.name, got)
+	}
 }
 
 // listing is what stands in the directories where a delivery writes.
 func (f *faultySpool) listing() string {
 	var names []string
-	for _, dir := range []string{"", "users/*/tmp", "users/*/new", "users/*/bobbin/q", "users/*"} {
+	for _, dir := range []string{"", "users/*/tmp", "users/*/new", "users/*/bobbin/q", "users/*", "*/Maildir", "*/Maildir/tmp", "*/Maildir/new"} {
 		found, err := filepath.Glob(f.path(filepath.Join(dir, "*")))
 		f.do(err)
 		names = append(names, found...)
