@@ -29,6 +29,9 @@ type Pool struct {
 	Polled func(took time.Duration)
 	// Opened, if set, is shown each mailbox that somebody opens, likewise.
 	Opened func(m *spool.Mailbox)
+	// Every is how long a change by another process may go unnoticed by who
+	// watches a mailbox; 2 s if zero.
+	Every time.Duration
 
 	mu   sync.Mutex
 	open map[key]*entry
@@ -48,6 +51,13 @@ type entry struct {
 	users int         // guarded by Pool.mu
 	stale bool        // no longer in the pool; guarded by Pool.mu
 	timer *time.Timer // of an idle one; guarded by Pool.mu
+
+	watchers   map[*Use]func(error) // guarded by Pool.mu, as what follows
+	unwatch    func()
+	projecting bool // in the background
+	again      bool // something was committed since that began
+	looking    bool // for new mail, likewise
+	lookAgain  bool
 }
 
 // Use is somebody's use of a mailbox. It is ended by Close.
