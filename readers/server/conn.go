@@ -74,6 +74,10 @@ func newConn(raw net.Conn, l Limits) *Conn {
 	return c
 }
 
+// SetIdle changes how long the client may take for a command from now on, see
+// [Limits]. Only the goroutine that serves the client may call it.
+func (c *Conn) SetIdle(d time.Duration) { c.limits.Idle = d }
+
 // Address is the client's host, by which PerAddress counts; "" if it has none.
 func (c *Conn) Address() string {
 	host, _, err := net.SplitHostPort(c.Remote)
@@ -185,6 +189,9 @@ func (c *Conn) Wait() error {
 		_, err = c.Reader.Peek(1)
 	}
 	woken, ending := c.mayWake(false), c.waited()
+	if woken && err == nil {
+		c.Wake() // the next Wait tells of it
+	}
 	switch late := errors.Is(err, os.ErrDeadlineExceeded); {
 	case ending && (late || err == nil):
 		return ErrEnding
