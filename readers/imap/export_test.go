@@ -1,0 +1,7 @@
+package imap
+
+// Match is for tests.
+var Match = match
+
+// WithoutExtensions is for tests.
+var WithoutExtensions = withoutExtensions
