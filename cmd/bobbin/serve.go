@@ -12,6 +12,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/bobbinmail/bobbin/readers/imap"
 	"github.com/bobbinmail/bobbin/readers/lmtp"
 	"github.com/bobbinmail/bobbin/readers/pool"
 	"github.com/bobbinmail/bobbin/readers/pop"
@@ -22,6 +23,7 @@ import (
 const (
 	defaultLMTP = "127.0.0.1:10024"
 	defaultPOP3 = "127.0.0.1:10110"
+	defaultIMAP = "127.0.0.1:10143"
 )
 
 func (a *app) serveCommand() *cli.Command {
@@ -35,12 +37,12 @@ func (a *app) serveCommand() *cli.Command {
 		SeeAlso: []string{"bobbin-deliver(1)", "bobbin-config(1)", "lmtp(8)"},
 	}, &cli.Command{
 		Name:  "serve",
-		Usage: "take mail by LMTP, show it by POP3",
-		Description: "Serves LMTP (RFC 2033) and POP3 (RFC 1939) until it is interrupted, and then lets every client finish its command. Without any address both are served to this host. " +
+		Usage: "take mail by LMTP, show it by IMAP and POP3",
+		Description: "Serves LMTP (RFC 2033), IMAP (RFC 3501, RFC 9051) and POP3 (RFC 1939) until it is interrupted, and then lets every client finish its command. Without any address all are served to this host. " +
 			"A message that comes by LMTP for several recipients is " +
 			"taken once and delivered to one after the other; 250 means that it is durable there. bobbin-config(1) has the rules for addresses under detail-separator, local-domains, catch-all and address-case, and says how mail that comes twice is dropped. An unknown user is refused with " +
-			"550 5.1.1; whatever can mend itself is a temporary error. Each recipient is a line of the log, on standard error or where --log-to says. With --location each delivery is a process of its own, which becomes the user, unless the server does not run as root and --forward is off. There is no POP3 then. " +
-			"POP3 shows INBOX as it is at login, locks nothing, and takes passwords with TLS or from this host; see plain-login in bobbin-config(1). " +
+			"550 5.1.1; whatever can mend itself is a temporary error. Each recipient is a line of the log, on standard error or where --log-to says. With --location each delivery is a process of its own, which becomes the user, unless the server does not run as root and --forward is off. There is no IMAP and no POP3 then. " +
+			"IMAP shows all folders, and tells of what other hosts and programs do to them within 2 s. POP3 shows INBOX as it is at login. Neither locks anything; both take passwords with TLS or from this host; see plain-login in bobbin-config(1). " +
 			"With --http the server has a page that tells how it is, counters for Prometheus at /metrics, and /healthz and /readyz say whether it is alive and can do its work; docs/operations.md explains them. " +
 			"Root opens the sockets and then becomes the owner of the spool.",
 		Flags: append([]cli.Flag{
@@ -48,6 +50,8 @@ func (a *app) serveCommand() *cli.Command {
 			&cli.StringSliceFlag{Name: "lmtp", Usage: "serve LMTP at `ADDRESS`: HOST:PORT or unix:PATH; may be repeated", DefaultText: defaultLMTP},
 			&cli.StringSliceFlag{Name: "pop3", Usage: "serve POP3 at `ADDRESS`", DefaultText: defaultPOP3},
 			&cli.StringSliceFlag{Name: "pop3s", Usage: "serve POP3 with TLS from the beginning at `ADDRESS`", DefaultText: "none"},
+			&cli.StringSliceFlag{Name: "imap", Usage: "serve IMAP at `ADDRESS`", DefaultText: defaultIMAP},
+			&cli.StringSliceFlag{Name: "imaps", Usage: "serve IMAP with TLS from the beginning at `ADDRESS`", DefaultText: "none"},
 			httpFlag(), httpTokenFlag(),
 			&cli.Int64Flag{Name: "max-size", Usage: "take messages of at most `BYTES`", Value: 128 << 20},
 			settingOf("trusted").flag(), settingOf("tls-cert").flag(), settingOf("tls-key").flag(), settingOf("plain-login").flag(),
@@ -126,12 +130,12 @@ type door struct {
 func (a *app) openDoors(c *cli.Context) (doors []door, err error) {
 	var wanted []door
 	var at []string
-	for _, d := range []door{{flag: "lmtp", protocol: "lmtp"}, {flag: "pop3", protocol: "pop3"}, {flag: "pop3s", protocol: "pop3", tls: true}} {
+	for _, d := range []door{{flag: "lmtp", protocol: "lmtp"}, {flag: "pop3", protocol: "pop3"}, {flag: "pop3s", protocol: "pop3", tls: true}, {flag: "imap", protocol: "imap"}, {flag: "imaps", protocol: "imap", tls: true}} {
 		for _, address := range c.StringSlice(d.flag) {
 			wanted, at = append(wanted, d), append(at, address)
 		}
 		switch {
-		case d.protocol == "pop3" && c.IsSet(d.flag) && a.location(c) != "":
+		case d.protocol != "lmtp" && c.IsSet(d.flag) && a.location(c) != "":
 			return nil, usageErrorf("--%s shows the mail in a spool, and not what is at --location", d.flag)
 		case d.tls && c.IsSet(d.flag) && c.String("tls-cert") == "":
 			return nil, usageErrorf("--%s needs --tls-cert and --tls-key", d.flag)
@@ -140,7 +144,7 @@ func (a *app) openDoors(c *cli.Context) (doors []door, err error) {
 	if len(wanted) == 0 {
 		wanted, at = append(wanted, door{flag: "lmtp", protocol: "lmtp"}), append(at, defaultLMTP)
 		if a.location(c) == "" {
-			wanted, at = append(wanted, door{flag: "pop3", protocol: "pop3"}), append(at, defaultPOP3)
+			wanted, at = append(wanted, door{flag: "pop3", protocol: "pop3"}, door{flag: "imap", protocol: "imap"}), append(at, defaultPOP3, defaultIMAP)
 		}
 	}
 	for i, d := range wanted {
@@ -224,6 +228,8 @@ func (a *app) protocols(c *cli.Context, o lmtp.Options, m *monitor) (list map[st
 	logins.Tried = m.login
 	boxes := &pool.Pool{Spool: in.spool, Polled: m.polls.Observe, Opened: m.hosts.note}
 	list["pop3"] = pop.New(logins, &popBackend{boxes}, pop.Options{Name: o.Name, TLS: o.TLS, Log: o.Log}).Protocol()
+	list["imap"] = imap.New(&imapBackend{boxes}, logins, imap.Options{Name: o.Name, Version: buildVersion(), TLS: o.TLS, MaxSize: o.MaxSize, Log: o.Log}).Protocol()
+	in.delivered = boxes.Delivered
 	return list, boxes.CloseIdle, nil
 }
 

@@ -61,6 +61,7 @@ type spoolBackend struct {
 	once       bool // drop what comes again
 	messageIDs time.Duration
 	quota      *liveQuota
+	delivered  func(user, folder string) // called after each delivery, if set
 	turn       chan struct{}
 }
 
@@ -91,6 +92,9 @@ func (b *spoolBackend) Deliver(ctx context.Context, m *lmtp.Message, to lmtp.Rec
 		e.QueueID = m.QueueID // else it would cost a look-up, for nothing
 	}
 	err := delivery.Deliver(netfs.WithOps(ctx, ops), b.spool, e, m.Open())
+	if err == nil && b.delivered != nil {
+		b.delivered(to.User, to.Folder)
+	}
 	return lmtp.Delivery{Folder: to.Folder, Operations: ops.Read().Total()}, lmtpReply(err)
 }
 

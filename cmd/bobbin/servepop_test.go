@@ -39,7 +39,7 @@ func newPOPTest(t *testing.T, client string, flags ...string) *popTest {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Contains(flags, "--pop3s") {
+	if !slices.Contains(flags, "--pop3s") && !slices.Contains(flags, "--imap") {
 		flags = append(flags, "--pop3", "127.0.0.1:0")
 	}
 	p := &popTest{rig: newRig(t), home: t.TempDir()}
