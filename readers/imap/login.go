@@ -127,6 +127,7 @@ func (x *session) enter(user string, err error) {
 	case x.p.err != nil:
 	case err == nil:
 		x.user = user
+		x.conn.LogIn(user)
 		x.conn.SetIdle(idleAfter)
 		x.reply("OK [CAPABILITY %s] you are logged in", x.capabilities())
 	case errors.Is(err, readers.ErrDenied):
