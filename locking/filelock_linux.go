@@ -89,14 +89,19 @@ func (l *flockLock) close() error { return l.Close() }
 
 type fcntlLock struct {
 	file
-	f *os.File
+	append bool // f is written to, at the end: it is opened anew for each try
+	f      *os.File
 }
 
 func (l *fcntlLock) kind() string { return "fcntl" }
 
 func (l *fcntlLock) try() (busy bool, err error) {
 	if l.f == nil {
-		fd, err := unix.Open(l.path, l.openFlags(), uint32(l.Create.Perm()))
+		flags := l.openFlags()
+		if l.append {
+			flags |= unix.O_APPEND
+		}
+		fd, err := unix.Open(l.path, flags, uint32(l.Create.Perm()))
 		if err != nil {
 			return false, &fs.PathError{Op: "open", Path: l.path, Err: err}
 		}
@@ -106,8 +111,12 @@ func (l *fcntlLock) try() (busy bool, err error) {
 	if l.Shared {
 		lock.Type = unix.F_RDLCK
 	}
-	err = unix.FcntlFlock(l.f.Fd(), unix.F_OFD_SETLK, &lock)
-	return false, os.NewSyscallError("fcntl", err)
+	err = os.NewSyscallError("fcntl", unix.FcntlFlock(l.f.Fd(), unix.F_OFD_SETLK, &lock))
+	if err != nil && l.append {
+		err = errors.Join(err, l.f.Close())
+		l.f = nil
+	}
+	return false, err
 }
 
 func (l *fcntlLock) stat() (fs.FileInfo, error) { return l.f.Stat() }

@@ -17,6 +17,7 @@ import (
 // programs are what the guests run: built here, because they have no Go.
 var programs = [][]string{
 	{"test", "-c", "-o", "suite", "github.com/bobbinmail/bobbin/netfs/netfstest"},
+	{"test", "-c", "-o", "locks", "github.com/bobbinmail/bobbin/locking"},
 	{"test", "-c", "-o", "spool", "github.com/bobbinmail/bobbin/spool"},
 	{"build", "-o", "bobbin", "github.com/bobbinmail/bobbin/cmd/bobbin"},
 }
@@ -82,6 +83,7 @@ const mounts = "BOBBIN_TEST_SHARE=/mnt/A:/mnt/B:/mnt/C "
 // BOUNDED is a flag for shorter tests, or nothing.
 var inGuest = []struct{ name, command, done string }{
 	{"suite", "BOBBIN_TEST_SHARE=/mnt/A:/mnt/B ./suite -test.run TestShare -test.v -test.timeout 20m", "--- PASS: TestShare "},
+	{"locks", "BOBBIN_TEST_SHARE=/mnt/A:/mnt/B ./locks -test.run TestShare -test.v -test.timeout 20m", "--- PASS: TestShareMbox "},
 	{"probe", "./bobbin probe /mnt/A", "Fit for several hosts."},
 	{
 		"probe by two hosts", "on A ./bobbin probe --peer /mnt/A >/tmp/peer & on B ./bobbin probe --peer /mnt/B && wait $! && cat /tmp/peer && ls -A /srv/export",
