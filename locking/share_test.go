@@ -120,16 +120,22 @@ func TestShareMbox(t *testing.T) {
 	if got != 2*lines {
 		t.Errorf("%d of %d lines are there", got, 2*lines)
 	}
-	got = both("free", func(_ *netfs.Host, file, line string) error {
-		f, err := os.OpenFile(file, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-		if err != nil {
-			return err
-		}
-		_, err = f.WriteString(line)
-		return errors.Join(err, f.Close())
-	})
-	t.Logf("%s: without the locks %d of %d lines are lost", hosts[1].Profile.Kind, 2*lines-got, 2*lines)
-	if got == 2*lines && hosts[1].Profile.Kind != "local" {
-		t.Error("nothing is lost without the locks")
+	if hosts[1].Profile.Kind == "local" {
+		return
 	}
+	for round := range 20 {
+		got := both(fmt.Sprint("free", round), func(_ *netfs.Host, file, line string) error {
+			f, err := os.OpenFile(file, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+			if err != nil {
+				return err
+			}
+			_, err = f.WriteString(line)
+			return errors.Join(err, f.Close())
+		})
+		if got < 2*lines {
+			t.Logf("%s: without the locks %d of %d lines are lost in round %d", hosts[1].Profile.Kind, 2*lines-got, 2*lines, round)
+			return
+		}
+	}
+	t.Error("nothing is lost without the locks")
 }
