@@ -161,3 +161,22 @@ func TestPeerDefects(t *testing.T) {
 		})
 	}
 }
+
+// TestPeerInOneTick: two probes hear each other on NFSv3, where a listing that
+// is made in the tick of a change goes on showing what was before (H35).
+func TestPeerInOneTick(t *testing.T) {
+	share, ok := simfs.ShareNamed("nfs3")
+	if !ok {
+		t.Fatal("the simulator has no NFSv3")
+	}
+	for seed := range uint64(10) {
+		o := simfs.Options{Seed: seed}
+		share.Set(&o)
+		run := func(ctx context.Context, h *netfs.Host) {
+			if err := probe.Peer(ctx, h, probe.Options{}, &probe.Report{}); err != nil {
+				t.Errorf("seed %d: %v", seed, err)
+			}
+		}
+		simulated(t, o, run, run)
+	}
+}

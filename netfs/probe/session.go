@@ -20,14 +20,14 @@ const meetingDir = workPrefix + "-peers"
 var ErrNoPeer = errors.New("no other probe came to this share")
 
 // session is what two probes say to each other, by files of new names in a
-// directory of both. A listing of it is opened anew each time, which is fresh
-// on every share (H36), and no name is looked up before it was listed.
+// directory of both. No name is looked up before it was listed.
 type session struct {
 	h            *netfs.Host
 	dir          string // of the session; its name has both tokens
 	mine, theirs string
 	patience     time.Duration
 	said, heard  int
+	listed       int      // directories that this probe has listed
 	left         []string // what this probe left in meetingDir
 }
 
@@ -53,7 +53,7 @@ func meet(ctx context.Context, h *netfs.Host, patience time.Duration) (*session,
 	}
 	answered := map[string]bool{}
 	err = s.await(ctx, func() (bool, error) {
-		names, err := h.Share.ReadDir(ctx, meetingDir)
+		names, err := s.list(ctx, meetingDir)
 		if err != nil {
 			return false, err
 		}
@@ -115,6 +115,25 @@ func (s *session) await(ctx context.Context, done func() (bool, error)) error {
 	}
 }
 
+// list lists a directory that is waited for to change.
+//
+// Problem: a listing on NFSv3 that was made in the tick of a change stays as it
+// is until the next change (H35), for which both would wait in vain (seen in the
+// lab). What we do there: make a change of our own first.
+func (s *session) list(ctx context.Context, dir string) ([]string, error) {
+	if s.h.Profile.EarlyLookSticks {
+		s.listed++
+		temp := path.Join(dir, fmt.Sprintf("t.%s.l%d", s.mine, s.listed))
+		if err := netfs.WriteFile(ctx, s.h.Share, temp, nil); err != nil {
+			return nil, err
+		}
+		if err := netfs.Unlink(ctx, s.h, s.h.Share, temp); err != nil {
+			return nil, err
+		}
+	}
+	return s.h.Share.ReadDir(ctx, dir)
+}
+
 // exchange tells the other probe mine and waits for what it tells here; then
 // both have come as far. What it tells is nobody's data but a probe's.
 func (s *session) exchange(ctx context.Context, mine, theirs any) error {
@@ -142,7 +161,7 @@ func (s *session) hear(ctx context.Context, what any) error {
 	name := fmt.Sprintf("%s.%d", s.theirs, s.heard)
 	var b []byte
 	err := s.await(ctx, func() (bool, error) {
-		names, err := s.h.Share.ReadDir(ctx, s.dir)
+		names, err := s.list(ctx, s.dir)
 		if err != nil || !slices.Contains(names, name) {
 			return false, err
 		}
