@@ -1,7 +1,6 @@
 package spool
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,19 +20,9 @@ type Accounts struct {
 	spool *Spool
 	log   *commitlog.Log
 	mu    sync.Mutex
-	hash  map[string]string // by user; "" means that no password is set
-	newer error             // an operation that is not known: no writing
+	users map[string]Credentials
+	newer error // an operation that is not known: no writing
 }
-
-// The operations of the accounts' log.
-const (
-	opAccountsGenesis = "accounts" // accounts:1, the first record
-	opAccount         = "account"  // account:NAME:HASH, or account:NAME:-
-	opRemove          = "remove"   // remove:NAME
-)
-
-// noHash stands in the log where no password is set.
-const noHash = "-"
 
 // Accounts follows the accounts' log to its end.
 //
@@ -42,7 +31,7 @@ func (s *Spool) Accounts(ctx context.Context) (*Accounts, error) {
 	if s.owner != "" {
 		return nil, fmt.Errorf("the mail root of %s: %w", s.owner, ErrNoAccounts)
 	}
-	a := &Accounts{spool: s, hash: map[string]string{}}
+	a := &Accounts{spool: s, users: map[string]Credentials{}}
 	a.log = s.log(s.Host.Share, accountsDir, a.machine())
 	if _, err := a.log.Refresh(ctx); err != nil {
 		return nil, fmt.Errorf("accounts: %w", err)
@@ -54,7 +43,7 @@ func (a *Accounts) machine() machine {
 	return machine{apply: a.apply, snapshot: a.snapshot, load: a.load}
 }
 
-// snapshot writes a line for each account: its operation.
+// snapshot writes the operations of each account, a line each.
 func (a *Accounts) snapshot(uint64) ([]byte, uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -63,7 +52,9 @@ func (a *Accounts) snapshot(uint64) ([]byte, uint64) {
 	}
 	b := []byte{}
 	for _, n := range a.names() {
-		b = append(b, accountOp(n, a.hash[n])+"\n"...)
+		for _, op := range a.users[n].ops(n) {
+			b = append(b, op+"\n"...)
+		}
 	}
 	return b, 0
 }
@@ -71,7 +62,7 @@ func (a *Accounts) snapshot(uint64) ([]byte, uint64) {
 func (a *Accounts) load(text []byte) error {
 	if text == nil {
 		a.mu.Lock()
-		a.hash, a.newer = map[string]string{}, nil
+		a.users, a.newer = map[string]Credentials{}, nil
 		a.mu.Unlock()
 	}
 	return a.apply(&commitlog.Record{Ops: strings.Fields(string(text))})
@@ -95,53 +86,12 @@ func (a *Accounts) apply(r *commitlog.Record) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, op := range ops {
-		switch op.word {
-		case opAccount:
-			a.hash[op.user] = op.hash
-		case opRemove:
-			delete(a.hash, op.user)
-		}
+		op.change(a.users)
 	}
 	if newer != nil {
 		a.newer = newer
 	}
 	return nil
-}
-
-// accountChange is one decoded operation of the accounts' log.
-type accountChange struct{ word, user, hash string }
-
-// parseAccountOp is the inverse of String: what that does not write is an
-// error.
-func parseAccountOp(text string) (op accountChange, err error) {
-	f := strings.Split(text, ":")
-	op.word = f[0]
-	switch op.word {
-	case opAccount, opRemove, opAccountsGenesis:
-	default:
-		return op, unknownOp(op.word)
-	}
-	if op.word != opAccountsGenesis && len(f) > 1 {
-		op.user, err = CleanUser(f[1])
-	}
-	if op.word == opAccount && len(f) > 2 && f[2] != noHash && err == nil {
-		op.hash, err = commitlog.Decode(f[2])
-	}
-	if err != nil || op.String() != text {
-		return op, fmt.Errorf("%w: operation %.80q", commitlog.ErrCorrupt, text)
-	}
-	return op, nil
-}
-
-// String writes the operation as parseAccountOp reads it.
-func (op accountChange) String() string {
-	switch op.word {
-	case opAccount:
-		return op.word + ":" + op.user + ":" + commitlog.Encode(cmp.Or(op.hash, noHash))
-	case opRemove:
-		return op.word + ":" + op.user
-	}
-	return op.word + ":1"
 }
 
 // Names lists the users in order.
@@ -152,8 +102,8 @@ func (a *Accounts) Names() []string {
 }
 
 func (a *Accounts) names() []string {
-	names := make([]string, 0, len(a.hash))
-	for n := range a.hash {
+	names := make([]string, 0, len(a.users))
+	for n := range a.users {
 		names = append(names, n)
 	}
 	slices.Sort(names)
@@ -163,7 +113,7 @@ func (a *Accounts) names() []string {
 func (a *Accounts) has(name string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	_, ok := a.hash[name]
+	_, ok := a.users[name]
 	return ok
 }
 
@@ -177,9 +127,9 @@ func (a *Accounts) Add(ctx context.Context, name string, password []byte) error 
 	if a.has(name) {
 		return fmt.Errorf("user %s: %w", name, ErrExists)
 	}
-	hash := ""
+	var known Credentials
 	if password != nil {
-		if hash, err = a.spool.hash(password); err != nil {
+		if known, err = a.spool.credentials(password); err != nil {
 			return err
 		}
 	}
@@ -188,10 +138,10 @@ func (a *Accounts) Add(ctx context.Context, name string, password []byte) error 
 	}
 	exists := false
 	err = a.commit(ctx, func() []string {
-		if _, exists = a.hash[name]; exists {
+		if _, exists = a.users[name]; exists {
 			return nil
 		}
-		return []string{accountOp(name, hash)}
+		return known.ops(name)
 	})
 	if err == nil && exists {
 		err = fmt.Errorf("user %s: %w", name, ErrExists)
@@ -212,10 +162,6 @@ func (a *Accounts) makeMailbox(ctx context.Context, name string) error {
 	return errors.Join(err, b.Close())
 }
 
-func accountOp(name, hash string) string {
-	return accountChange{opAccount, name, hash}.String()
-}
-
 func (a *Accounts) commit(ctx context.Context, build func() []string) error {
 	err := a.log.Commit(ctx, func() ([]string, error) {
 		a.mu.Lock()
@@ -229,22 +175,27 @@ func (a *Accounts) commit(ctx context.Context, build func() []string) error {
 	return nil
 }
 
-// SetPassword replaces a user's password. The error wraps [ErrNoUser].
-func (a *Accounts) SetPassword(ctx context.Context, name string, password []byte) error {
+// SetPassword replaces a user's password. The error wraps [ErrNoUser], or
+// [ErrLevel] if the password itself is to be kept and the spool's level is
+// below 2.
+func (a *Accounts) SetPassword(ctx context.Context, name string, password []byte, o PasswordOptions) error {
 	name, err := CleanUser(name)
 	if err != nil {
 		return err
 	}
-	hash, err := a.spool.hash(password)
+	known, err := a.spool.credentials(password)
 	if err != nil {
 		return err
 	}
+	if o.Plain {
+		known.Plain = string(password)
+	}
 	found := false
 	err = a.commit(ctx, func() []string {
-		if _, found = a.hash[name]; !found {
+		if _, found = a.users[name]; !found {
 			return nil
 		}
-		return []string{accountOp(name, hash)}
+		return known.ops(name)
 	})
 	if err == nil && !found {
 		err = fmt.Errorf("user %s: %w", name, ErrNoUser)
@@ -273,7 +224,7 @@ func (a *Accounts) Delete(ctx context.Context, name string) (string, error) {
 		return "", err
 	}
 	return trash, a.commit(ctx, func() []string {
-		if _, ok := a.hash[name]; !ok {
+		if _, ok := a.users[name]; !ok {
 			return nil
 		}
 		return []string{accountChange{word: opRemove, user: name}.String()}
@@ -308,15 +259,24 @@ func (a *Accounts) Refresh(ctx context.Context) error {
 	return nil
 }
 
-// Password returns how a user's password is known; the zero value, which
+// Credentials returns how a user's password is known; the zero value, which
 // nothing matches, for one who has none or does not exist. The error wraps
 // [ErrBadName].
-func (a *Accounts) Password(name string) (Password, error) {
+func (a *Accounts) Credentials(name string) (Credentials, error) {
 	name, err := CleanUser(name)
 	if err != nil {
-		return "", err
+		return Credentials{}, err
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return Password(a.hash[name]), nil
+	return a.users[name], nil
+}
+
+// Has tells whether there is a user of the name. The error wraps [ErrBadName].
+func (a *Accounts) Has(name string) (bool, error) {
+	name, err := CleanUser(name)
+	if err != nil {
+		return false, err
+	}
+	return a.has(name), nil
 }

@@ -51,7 +51,7 @@ func (s *Spool) checkSpool(ctx context.Context) ([]Finding, error) {
 	if err := c.root(ctx, s); err != nil {
 		return nil, err
 	}
-	a := &Accounts{spool: s, hash: map[string]string{}}
+	a := &Accounts{spool: s, users: map[string]Credentials{}}
 	faults, err := s.log(s.Host.Share, accountsDir, a.machine()).Verify(ctx)
 	if errors.Is(err, fs.ErrNotExist) {
 		faults, err = []commitlog.Fault{{Name: accountsDir, Code: "accounts-missing", Err: errors.New("there is no log of the accounts")}}, nil

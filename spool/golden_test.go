@@ -154,12 +154,12 @@ func listAll(t *testing.T, h *netfs.Host) string {
 		t.Fatal(err)
 	}
 	for _, user := range a.Names() {
-		known, err := a.Password(user)
+		known, err := a.Credentials(user)
 		if err != nil {
 			t.Fatal(err)
 		}
-		ok, err := known.Matches([]byte("secret"))
-		fmt.Fprintf(&w, "account %s, password right: %v, %v\n", user, ok, err)
+		ok, err := known.Password.Matches([]byte("secret"))
+		fmt.Fprintf(&w, "account %s, password right: %v, %v, %d keys, kept %q\n", user, ok, err, len(known.SCRAM), known.Plain)
 	}
 	for _, box := range [][2]string{{"alice", spool.Inbox}, {"alice", "Archive"}, {"bob", spool.Inbox}} {
 		b, err := s.Box(ctx, box[0], box[1])
@@ -212,7 +212,7 @@ func writeGolden(t *testing.T, sim *simfs.Sim) {
 	for _, user := range []string{"bob", "carol", "dave@example.org"} {
 		must(a.Add(ctx, user, nil))
 	}
-	must(a.SetPassword(ctx, "alice", []byte("secret")))
+	must(a.SetPassword(ctx, "alice", []byte("secret"), spool.PasswordOptions{Plain: true}))
 	_, err = a.Delete(ctx, "carol")
 	must(err)
 

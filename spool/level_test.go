@@ -81,11 +81,11 @@ func TestGoldenLevel1(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known, err := a.Password("bob")
+	known, err := a.Credentials("bob")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ok, err := known.Matches([]byte("secret")); !ok || err != nil {
+	if ok, err := known.Password.Matches([]byte("secret")); !ok || err != nil {
 		t.Errorf("bob's password: %v", err)
 	}
 	if err := s.Upgrade(t.Context(), 2); err != nil {

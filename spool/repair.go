@@ -278,7 +278,7 @@ func (s *Spool) RepairAccounts(ctx context.Context, o RepairOptions) error {
 	}
 	r := &repairer{options: o}
 	err := r.bareLog(ctx, logAt{s, s.Host.Share, accountsDir}, func() machine {
-		return (&Accounts{spool: s, hash: map[string]string{}}).machine()
+		return (&Accounts{spool: s, users: map[string]Credentials{}}).machine()
 	})
 	if err != nil {
 		return err

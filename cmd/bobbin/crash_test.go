@@ -281,11 +281,11 @@ var crashTests = []crashTest{
 			if err != nil {
 				t.Fatal(err)
 			}
-			known, err := list.Password("alice")
+			known, err := list.Credentials("alice")
 			if err != nil {
 				t.Fatal(err)
 			}
-			if ok, err := known.Matches([]byte("secret")); !ok || err != nil {
+			if ok, err := known.Password.Matches([]byte("secret")); !ok || err != nil {
 				t.Errorf("the password is not set: %v", err)
 			}
 		},

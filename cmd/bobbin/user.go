@@ -33,13 +33,14 @@ func (a *app) userCommand() *cli.Command {
 		Name:  "user",
 		Usage: "add, list and delete users",
 		Description: "Virtual users live in the spool and own no account on the hosts. A user's name is 1 to 64 of " +
-			"a-z 0-9 . _ + = @ -; capitals become small letters. Passwords are stored as argon2id hashes in SPOOL/accounts, " +
-			"which mail users must not be able to read.",
+			"a-z 0-9 . _ + = @ -; capitals become small letters. Passwords are stored in SPOOL/accounts, which mail users must not be able to read, as argon2id hashes and as keys for SCRAM; " +
+			"those that were set at feature level 1 have no keys until they are set again. Only with --plain, each time that it is set, the password itself is kept too.",
 		Subcommands: []*cli.Command{
 			sub("add", "add a user with an empty mailbox", "NAME", a.userAdd, passwordFlag()),
 			sub("list", "list the users", "", a.userList, jsonFlag()),
 			sub("delete", "delete a user; the mail goes to the spool's trash", "NAME", a.userDelete),
-			sub("passwd", "set a user's password", "NAME", a.userPasswd, passwordFlag()),
+			sub("passwd", "set a user's password", "NAME", a.userPasswd, passwordFlag(),
+				&cli.BoolFlag{Name: "plain", Usage: "keep the password itself too, for mechanisms that need it"}),
 		},
 	}
 	n.Examples = []example{
@@ -119,7 +120,7 @@ func (a *app) userPasswd(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return list.SetPassword(c.Context, c.Args().First(), password)
+	return list.SetPassword(c.Context, c.Args().First(), password, spool.PasswordOptions{Plain: c.Bool("plain")})
 }
 
 // readPassword reads the first line of standard input.

@@ -60,7 +60,7 @@ func TestSpool(t *testing.T) {
 	ask("alice", "two", "")
 	ask("bob", "", "")
 	ask("../x", "one", "")
-	if err := a.SetPassword(t.Context(), "alice", []byte("two")); err != nil {
+	if err := a.SetPassword(t.Context(), "alice", []byte("two"), spool.PasswordOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	ask("alice", "one", "")

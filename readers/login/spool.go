@@ -41,26 +41,16 @@ var _ readers.Authenticator = (*Spool)(nil)
 
 // Password is [readers.Authenticator].
 func (s *Spool) Password(ctx context.Context, name string, password []byte) (string, error) {
-	accounts, err := s.read(ctx)
+	user, c, err := s.find(ctx, name)
 	if err != nil {
 		return "", err
 	}
-	user, err := spool.CleanUser(name)
-	if err != nil {
-		user = "" // nobody, and nobody learns it sooner
-	}
-	var hash spool.Password
-	if user != "" {
-		if hash, err = accounts.Password(user); err != nil {
-			return "", err
-		}
-	}
-	id := s.id(user, hash, password)
+	id := s.id(user, c.Password, password)
 	s.mu.Lock()
 	_, ok := s.right[id]
 	s.mu.Unlock()
 	if !ok {
-		if ok, err = s.check(ctx, hash, password); err != nil {
+		if ok, err = s.check(ctx, c.Password, password); err != nil {
 			return "", fmt.Errorf("user %s: %w", user, err)
 		}
 	}
