@@ -28,6 +28,9 @@ type KeyStore interface {
 	// nobody has, and where something is not known, it makes up what nobody can
 	// tell from the truth, the same each time.
 	Keys(ctx context.Context, name string) (Keys, error)
+	// AllKeys tells whether every password is known as keys for SCRAM with a
+	// hash, as of the last look: else clients that prefer SCRAM could not log in.
+	AllKeys(ctx context.Context, hash crypto.Hash) bool
 }
 
 // Keys are what is known of a password.

@@ -2,6 +2,7 @@ package spool
 
 import (
 	"context"
+	"crypto"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -21,7 +22,8 @@ type Accounts struct {
 	log   *commitlog.Log
 	mu    sync.Mutex
 	users map[string]Credentials
-	newer error // an operation that is not known: no writing
+	bare  map[crypto.Hash]int // users with a password and without such keys
+	newer error               // an operation that is not known: no writing
 }
 
 // Accounts follows the accounts' log to its end.
@@ -62,7 +64,7 @@ func (a *Accounts) snapshot(uint64) ([]byte, uint64) {
 func (a *Accounts) load(text []byte) error {
 	if text == nil {
 		a.mu.Lock()
-		a.users, a.newer = map[string]Credentials{}, nil
+		a.users, a.bare, a.newer = map[string]Credentials{}, nil, nil
 		a.mu.Unlock()
 	}
 	return a.apply(&commitlog.Record{Ops: strings.Fields(string(text))})
@@ -86,12 +88,34 @@ func (a *Accounts) apply(r *commitlog.Record) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, op := range ops {
+		a.count(op.user, -1)
 		op.change(a.users)
+		a.count(op.user, +1)
 	}
 	if newer != nil {
 		a.newer = newer
 	}
 	return nil
+}
+
+// count adds n to what bare says of a user.
+func (a *Accounts) count(user string, n int) {
+	c := a.users[user]
+	for _, hash := range scramHashes {
+		if _, ok := c.SCRAM[hash]; !ok && c.Password != "" {
+			if a.bare == nil {
+				a.bare = map[crypto.Hash]int{}
+			}
+			a.bare[hash] += n
+		}
+	}
+}
+
+// AllKeys tells whether every password is known as keys for SCRAM with a hash.
+func (a *Accounts) AllKeys(hash crypto.Hash) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.bare[hash] == 0
 }
 
 // Names lists the users in order.

@@ -67,11 +67,20 @@ func TestCredentials(t *testing.T) {
 		t.Errorf("nobody has %v", c)
 	}
 	c := apply(ops...)
+	if !a.AllKeys(crypto.SHA1) || a.AllKeys(crypto.SHA256) {
+		t.Error("which keys are all there?")
+	}
 	if c.Password != "$hash" || c.Plain != "%x -" || !slices.Equal(slices.Collect(maps.Keys(c.SCRAM)), []crypto.Hash{crypto.SHA1}) {
 		t.Errorf("%q makes %v", ops, c)
 	}
 	if c := apply(ops[0]); c.SCRAM != nil || c.Plain != "" || c.Password != "$hash" {
 		t.Errorf("another password, and still %v", c)
+	}
+	if a.AllKeys(crypto.SHA1) {
+		t.Error("keys of nobody")
+	}
+	if apply("remove:al"); !a.AllKeys(crypto.SHA1) || !a.AllKeys(crypto.SHA256) {
+		t.Error("nobody lacks keys")
 	}
 	if len(c.SCRAM) != 1 {
 		t.Error("credentials changed while they were in use")

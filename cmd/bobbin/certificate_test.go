@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -19,11 +20,17 @@ import (
 // certified writes a certificate with a number, and its key.
 func certified(t *testing.T, dir string, number int64) (cert, key string) {
 	t.Helper()
+	return certifiedAs(t, dir, &x509.Certificate{SerialNumber: big.NewInt(number), DNSNames: []string{"mx.example.org"}})
+}
+
+// certifiedAs writes a certificate of what, signed by itself, and its key.
+func certifiedAs(t *testing.T, dir string, what *x509.Certificate) (cert, key string) {
+	t.Helper()
 	pair, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	what := &x509.Certificate{SerialNumber: big.NewInt(number), DNSNames: []string{"mx.example.org"}, NotAfter: time.Now().Add(time.Hour)}
+	what.NotAfter = time.Now().Add(time.Hour)
 	der, err := x509.CreateCertificate(rand.Reader, what, what, &pair.PublicKey, pair)
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +61,7 @@ func TestCertificateRenewed(t *testing.T) {
 	used := func(want int64) {
 		t.Helper()
 		time.Sleep(changedLook)
-		pair, err := config.GetCertificate(nil)
+		pair, err := config.GetCertificate(new(tls.ClientHelloInfo))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -54,8 +54,8 @@ func (a *app) serveCommand() *cli.Command {
 			&cli.StringSliceFlag{Name: "imaps", Usage: "serve IMAP with TLS from the beginning at `ADDRESS`", DefaultText: "none"},
 			httpFlag(), httpTokenFlag(),
 			&cli.Int64Flag{Name: "max-size", Usage: "take messages of at most `BYTES`", Value: 128 << 20},
-			settingOf("trusted").flag(), settingOf("tls-cert").flag(), settingOf("tls-key").flag(), settingOf("plain-login").flag(),
-		}, deliveryFlags()...),
+			settingOf("trusted").flag(), settingOf("tls-cert").flag(), settingOf("tls-key").flag(), settingOf("tls-client-ca").flag(),
+		}, append(loginFlags(), deliveryFlags()...)...),
 		Action: a.serve,
 	})
 }
@@ -76,6 +76,9 @@ func (a *app) serve(c *cli.Context) error {
 		return err
 	}
 	if o.TLS, err = serverTLS(c.String("tls-cert"), c.String("tls-key"), o.Log); err != nil {
+		return err
+	}
+	if err := clientCertificates(o.TLS, c.String("tls-client-ca")); err != nil {
 		return err
 	}
 	o.Name, _ = os.Hostname()
@@ -221,7 +224,7 @@ func (a *app) protocols(c *cli.Context, o lmtp.Options, m *monitor) (list map[st
 		return list, func() {}, nil
 	}
 	m.share(in.spool)
-	logins, err := a.logins(c, in.spool)
+	logins, err := a.logins(c, in.spool, o.Name, o.Log)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -266,30 +266,37 @@ func TestPOPMpop(t *testing.T) {
 // TestPOPGetmail likewise.
 func TestPOPGetmail(t *testing.T) {
 	p := newPOPTest(t, "getmail")
+	fetch := p.getmail()
+	fetch(p.ports[0], "", "")
+	fetch(p.ports[0], "", "")
+	p.wantMail(p.maildir("got"))
+	p.wantLeft(3)
+	fetch(p.ports[0], "", "delete = true\n")
+	p.wantLeft(0)
+}
+
+// getmail returns what fetches mail into a Maildir, with options of the
+// retriever and others.
+func (p *popTest) getmail() (fetch func(port, retriever, options string)) {
+	p.t.Helper()
 	p.makeMaildir("got")
 	me, err := user.Current()
 	if err != nil {
-		t.Fatal(err)
+		p.t.Fatal(err)
 	}
 	if me.Uid == "0" { // for whom it delivers nothing
 		if me, err = user.Lookup("nobody"); err != nil {
-			t.Fatal(err)
+			p.t.Fatal(err)
 		}
 		p.giveAway(me)
 	}
-	fetch := func(port, options string) {
-		t.Helper()
-		p.file("getmailrc", fmt.Sprintf("[retriever]\ntype = SimplePOP3Retriever\nserver = 127.0.0.1\nport = %s\nusername = alice\npassword = secret\n"+
-			"[destination]\ntype = Maildir\npath = %s/got/\nuser = %s\n[options]\nread_all = false\n%s", port, p.home, me.Username, options))
+	return func(port, retriever, options string) {
+		p.t.Helper()
+		p.file("getmailrc", fmt.Sprintf("[retriever]\ntype = SimplePOP3Retriever\nserver = 127.0.0.1\nport = %s\nusername = alice\npassword = secret\n%s"+
+			"[destination]\ntype = Maildir\npath = %s/got/\nuser = %s\n[options]\nread_all = false\n%s", port, retriever, p.home, me.Username, options))
 		// Its note of what it has read is by server and port.
 		p.runClient("", "getmail", "--getmaildir", p.home, "--rcfile", "getmailrc")
 	}
-	fetch(p.ports[0], "")
-	fetch(p.ports[0], "")
-	p.wantMail(p.maildir("got"))
-	p.wantLeft(3)
-	fetch(p.ports[0], "delete = true\n")
-	p.wantLeft(0)
 }
 
 // TestPOPPython: poplib of Python's library sees the same on both processes.

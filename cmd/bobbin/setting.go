@@ -2,8 +2,11 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/bobbinmail/bobbin/readers/sasl"
 )
 
 // setting is a value that a flag, an environment variable or the configuration
@@ -131,8 +134,35 @@ var settings = []setting{
 		Text: "In PEM.",
 	},
 	{
+		Name: "tls-client-ca", Value: "FILE", Env: "BOBBIN_TLS_CLIENT_CA", Usage: "let users log in by certificates that an authority in `FILE` signed", Default: "none",
+		Text: "Certificates of authorities in PEM, read at the start. With TLS a client that has a certificate of theirs logs in by EXTERNAL, as the user whom the e-mail addresses in it name, or, if it has none, its common name. " +
+			"Clients without one are not turned away.",
+	},
+	{
 		Name: "plain-login", Value: "SWITCH", Env: "BOBBIN_PLAIN_LOGIN", Usage: "take passwords without TLS from other hosts: `SWITCH` is on or off", Default: "off",
-		Text: "With off, POP3 clients of other hosts must give STLS before they log in, or use --pop3s. Those of the host itself need not.",
+		Text: "With off, POP3 clients of other hosts must give STLS before they log in, or use --pop3s. Those of the host itself need not. Mechanisms that do not send the password are not concerned.",
+	},
+	{
+		Name: "auth-mechanisms", Value: "NAMES", Env: "BOBBIN_AUTH_MECHANISMS", Usage: "let users log in by the mechanisms `NAMES`",
+		Default: strings.Join(sasl.Defaults, " "),
+		Text: "Mechanisms of SASL with spaces between them; CRAM-MD5, and APOP for that command of POP3, are not among those that are there by default: they need the password itself, which is kept where " +
+			"'bobbin user passwd' had --plain. Without PLAIN and LOGIN no protocol takes passwords by its own commands either. SCRAM is offered when all passwords have keys for it, which those have that were set at feature level 2; its -PLUS with TLS. EXTERNAL is there with tls-client-ca, OAUTHBEARER and XOAUTH2 with token-command.",
+	},
+	{
+		Name: "token-command", Value: "COMMAND", Env: "BOBBIN_TOKEN_COMMAND", Usage: "let users log in by tokens of OAuth 2.0 that `COMMAND` knows", Default: "none",
+		Text: "A command and its arguments, with spaces between them. It gets the token on standard input and writes what an introspection endpoint answers (RFC 7662): a JSON object in which active is true or false and username, or else sub, " +
+			"is the user. Any other outcome is a temporary failure. It decides by itself whether the token is meant for this service. curl -sf -u ID:SECRET --data-urlencode token@- URL is one; it runs as the owner of the spool, for at most 30 seconds.",
+	},
+	{
+		Name: "accounts", Value: "SOURCE", Env: "BOBBIN_ACCOUNTS", Usage: "passwords of users are in `SOURCE`: spool, passwd-file:FILE or checkpassword:COMMAND", Default: "spool",
+		Text: "Where 'bobbin serve' looks up who logs in. The mail is in the spool in any case, so users must be there, with 'bobbin user add'. With passwd-file, lines USER:PASSWORD:... as Dovecot has them, where PASSWORD begins with a {SCHEME}: " +
+			"PLAIN, CRYPT (yescrypt, SHA-512, SHA-256, MD5, bcrypt, scrypt), ARGON2ID, ARGON2I, BLF-CRYPT, SHA512-CRYPT, SHA256-CRYPT, MD5-CRYPT, PBKDF2, SCRAM-SHA-256, SCRAM-SHA-1, and SHA, SHA256, SHA512, PLAIN-MD5, LDAP-MD5 and their salted kinds; " +
+			"a file that changes is read again. Users with an extra field, but for those that begin with userdb_, are not let in, because it may restrict them. With checkpassword, a command of that interface, which gets name and password by its descriptor 3, " +
+			"runs what it is given when they are right, and ends with 1 when not; it runs as the owner of the spool. Then only mechanisms work that send the password.",
+	},
+	{
+		Name: "master-users", Value: "NAMES", Env: "BOBBIN_MASTER_USERS", Usage: "let users `NAMES` log in as any other", Default: "none",
+		Text: "Names with spaces between them. Such a user logs in with his own password as alice*NAME, or asks by SASL to act for alice.",
 	},
 }
 

@@ -7,21 +7,20 @@ import (
 	"strings"
 
 	"github.com/bobbinmail/bobbin/readers"
-	"github.com/bobbinmail/bobbin/readers/login"
 	"github.com/bobbinmail/bobbin/readers/sasl"
 )
 
 // capabilities are what a client may use now.
-func (x *session) capabilities() string {
+func (x *session) capabilities(ctx context.Context) string {
 	words := []string{"IMAP4rev1", "IMAP4rev2", "LITERAL+", "SASL-IR", "ID", "ENABLE"}
 	if x.user == "" {
 		if x.server.TLS != nil && x.conn.TLS == nil {
 			words = append(words, "STARTTLS")
 		}
-		for _, m := range x.server.logins.Mechanisms(x.conn) {
+		for _, m := range x.server.logins.Mechanisms(ctx, x.conn) {
 			words = append(words, "AUTH="+m)
 		}
-		if !x.server.logins.Private(x.conn) {
+		if x.server.logins.RefusesPasswords(x.conn) != nil {
 			words = append(words, "LOGINDISABLED")
 		}
 		return strings.Join(words, " ")
@@ -35,9 +34,9 @@ var extensions = []string{
 	"CREATE-SPECIAL-USE", "ESEARCH", "SEARCHRES", "WITHIN", "STATUS=SIZE", "MULTIAPPEND", "UTF8=ACCEPT", "BINARY", "PREVIEW",
 }
 
-func (x *session) capability(context.Context) {
+func (x *session) capability(ctx context.Context) {
 	if x.p.end() {
-		x.untagged("CAPABILITY %s", x.capabilities())
+		x.untagged("CAPABILITY %s", x.capabilities(ctx))
 		x.reply("OK that is all")
 	}
 }
@@ -111,7 +110,7 @@ func (x *session) login(ctx context.Context) {
 		return
 	}
 	user, err := x.server.logins.Login(ctx, x.conn, name, []byte(password))
-	x.enter(user, err)
+	x.enter(ctx, user, err)
 }
 
 // hurry sends what was written before something that may take long.
@@ -122,14 +121,14 @@ func (x *session) hurry() bool {
 }
 
 // enter answers a login.
-func (x *session) enter(user string, err error) {
+func (x *session) enter(ctx context.Context, user string, err error) {
 	switch {
 	case x.p.err != nil:
 	case err == nil:
 		x.user = user
 		x.conn.LogIn(user)
 		x.conn.SetIdle(idleAfter)
-		x.reply("OK [CAPABILITY %s] you are logged in", x.capabilities())
+		x.reply("OK [CAPABILITY %s] you are logged in", x.capabilities(ctx))
 	case errors.Is(err, readers.ErrDenied):
 		x.log.Warn("login refused", "error", err)
 		x.reply("NO [AUTHENTICATIONFAILED] wrong name or password")
@@ -151,16 +150,16 @@ func (x *session) enter(user string, err error) {
 // authenticate is SASL (RFC 4422), with an initial response (RFC 4959).
 func (x *session) authenticate(ctx context.Context) {
 	x.p.sp()
-	e := login.Exchange{Mechanism: x.p.atom(), Ask: x.ask}
+	r := sasl.Request{Mechanism: x.p.atom(), Ask: x.ask}
 	if x.p.take(' ') {
 		text := x.p.span("base64", func(c byte) bool { return c > ' ' && c < 0x7F })
-		e.Initial = x.p.base64(strings.TrimPrefix(text, "="))
+		r.Initial = x.p.base64(strings.TrimPrefix(text, "="))
 	}
 	if !x.p.end() || !x.hurry() {
 		return
 	}
-	user, err := x.server.logins.Authenticate(ctx, x.conn, e)
-	x.enter(user, err)
+	user, err := x.server.logins.Authenticate(ctx, x.conn, r)
+	x.enter(ctx, user, err)
 }
 
 // base64 decodes to what is not nil.

@@ -67,7 +67,7 @@ func (s *Server) Protocol() server.Protocol {
 func (s *Server) serve(ctx context.Context, c *server.Conn) {
 	x := &session{server: s, conn: c, p: parser{conn: c}, log: s.Log.With("protocol", "imap", "client", c.Remote, "connection", c.ID)}
 	defer x.leave(ctx)
-	x.untagged("OK [CAPABILITY %s] %s Bobbin", x.capabilities(), s.Name)
+	x.untagged("OK [CAPABILITY %s] %s Bobbin", x.capabilities(ctx), s.Name)
 	for !x.ended {
 		x.command(ctx)
 	}

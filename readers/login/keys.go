@@ -31,11 +31,25 @@ func (s *Spool) Keys(ctx context.Context, name string) (readers.Keys, error) {
 	return k, nil
 }
 
+// AllKeys is [readers.KeyStore].
+func (s *Spool) AllKeys(ctx context.Context, hash crypto.Hash) bool {
+	s.mu.Lock()
+	accounts := s.accounts
+	s.mu.Unlock()
+	if accounts == nil {
+		var err error
+		if accounts, err = s.read(ctx); err != nil {
+			return false // a login would say so
+		}
+	}
+	return accounts.AllKeys(hash)
+}
+
 // User is [readers.Directory].
 func (s *Spool) User(ctx context.Context, name string) (string, error) {
 	user, _, err := s.find(ctx, name)
 	if err == nil && user == "" {
-		err = fmt.Errorf("user %.64q: %w", name, readers.ErrDenied)
+		err = denied(name)
 	}
 	return user, err
 }

@@ -65,8 +65,8 @@ func TestSpool(t *testing.T) {
 	}
 	ask("alice", "one", "")
 	ask("alice", "two", "alice")
-	if len(l.right) != 2 {
-		t.Errorf("%d passwords are known", len(l.right))
+	if len(l.checks.right) != 2 {
+		t.Errorf("%d passwords are known", len(l.checks.right))
 	}
 	before := ops.Read().Total()
 	allocs := testing.Benchmark(func(b *testing.B) {

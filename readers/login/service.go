@@ -22,9 +22,21 @@ type Service struct {
 	Tried func(c *server.Conn, err error)
 }
 
-// Private tells whether a password would be safe: it is encrypted, does not
+// RefusesPasswords tells why a client may not log in by a command with its name
+// and password: [sasl.ErrMechanism], [sasl.ErrPrivate], or nil if it may.
+func (s *Service) RefusesPasswords(c *server.Conn) error {
+	switch {
+	case !s.SASL.Offers(sasl.Plain) && !s.SASL.Offers(sasl.Login):
+		return sasl.ErrMechanism
+	case !s.private(c):
+		return sasl.ErrPrivate
+	}
+	return nil
+}
+
+// private tells whether a password would be safe: it is encrypted, does not
 // leave the host, or the administrator does not mind.
-func (s *Service) Private(c *server.Conn) bool {
+func (s *Service) private(c *server.Conn) bool {
 	if c.TLS != nil || s.Plain || c.Remote == "unix" {
 		return true
 	}
@@ -33,34 +45,33 @@ func (s *Service) Private(c *server.Conn) bool {
 }
 
 func (s *Service) channel(c *server.Conn) sasl.Channel {
-	return sasl.Channel{Private: s.Private(c)}
+	return sasl.Channel{Private: s.private(c), TLS: c.TLS, Certificate: c.Certificate}
 }
 
-// Login is a login by a command with a name and a password. The error wraps
-// [sasl.ErrPrivate], or is that of [readers.Authenticator].
+// Login is a login by a command with a name and a password. The error is
+// that of RefusesPasswords or [readers.Authenticator].
 func (s *Service) Login(ctx context.Context, c *server.Conn, name string, password []byte) (user string, err error) {
-	if !s.Private(c) {
-		return "", sasl.ErrPrivate
+	if err := s.RefusesPasswords(c); err != nil {
+		return "", err
 	}
 	return s.try(ctx, c, func() (string, error) { return s.SASL.Accounts.Password(ctx, name, password) })
 }
 
 // Mechanisms lists what SASL offers to the client, the best first.
-func (s *Service) Mechanisms(c *server.Conn) []string { return s.SASL.Mechanisms(s.channel(c)) }
-
-// Exchange is what a client says when it begins to log in by SASL.
-type Exchange struct {
-	Mechanism string
-	Initial   []byte // see [sasl.Server.Authenticate]
-	Ask       sasl.Ask
+func (s *Service) Mechanisms(ctx context.Context, c *server.Conn) []string {
+	return s.SASL.Mechanisms(ctx, s.channel(c))
 }
 
 // Authenticate is a login by SASL. The error is that of
 // [sasl.Server.Authenticate].
-func (s *Service) Authenticate(ctx context.Context, c *server.Conn, x Exchange) (user string, err error) {
-	return s.try(ctx, c, func() (string, error) {
-		return s.SASL.Authenticate(ctx, s.channel(c), x.Mechanism, x.Initial, x.Ask)
-	})
+func (s *Service) Authenticate(ctx context.Context, c *server.Conn, r sasl.Request) (user string, err error) {
+	return s.try(ctx, c, func() (string, error) { return s.SASL.Authenticate(ctx, s.channel(c), r) })
+}
+
+// APOP is a login by that command of POP3. The error is that of
+// [sasl.Server.APOP].
+func (s *Service) APOP(ctx context.Context, c *server.Conn, d sasl.Digest) (user string, err error) {
+	return s.try(ctx, c, func() (string, error) { return s.SASL.APOP(ctx, d) })
 }
 
 func (s *Service) try(ctx context.Context, c *server.Conn, try func() (string, error)) (user string, err error) {

@@ -7,11 +7,8 @@ import (
 	"strings"
 
 	"github.com/bobbinmail/bobbin/readers"
-	"github.com/bobbinmail/bobbin/readers/login"
 	"github.com/bobbinmail/bobbin/readers/sasl"
 )
-
-const plainRefused = "passwords are not taken without TLS: give STLS first"
 
 // Why a client's answer to a challenge is none.
 var (
@@ -21,9 +18,9 @@ var (
 )
 
 // userName takes any name: who exists is told to nobody.
-func (x *session) userName(_ context.Context, args []string) {
-	if !x.server.logins.Private(x.conn) {
-		x.fail(plainRefused)
+func (x *session) userName(ctx context.Context, args []string) {
+	if err := x.server.logins.RefusesPasswords(x.conn); err != nil {
+		x.enter(ctx, "", err)
 		return
 	}
 	x.name = args[0]
@@ -45,6 +42,20 @@ func (x *session) pass(ctx context.Context, args []string) {
 	x.enter(ctx, user, err)
 }
 
+// apop is the answer to the greeting's stamp (RFC 1939 §7).
+func (x *session) apop(ctx context.Context, args []string) {
+	if x.stamp == "" {
+		x.enter(ctx, "", sasl.ErrMechanism)
+		return
+	}
+	if err := x.conn.Writer.Flush(); err != nil {
+		x.ended = true
+		return
+	}
+	user, err := x.server.logins.APOP(ctx, x.conn, sasl.Digest{Stamp: x.stamp, Name: args[0], Sum: args[1]})
+	x.enter(ctx, user, err)
+}
+
 // enter opens the mailbox of the user whom a login found, or says why it found
 // none.
 func (x *session) enter(ctx context.Context, user string, err error) {
@@ -60,10 +71,10 @@ func (x *session) enter(ctx context.Context, user string, err error) {
 		x.misused("that is no base64")
 		return
 	case errors.Is(err, sasl.ErrPrivate):
-		x.fail(plainRefused)
+		x.fail("passwords are not taken without TLS: give STLS first")
 		return
 	case errors.Is(err, sasl.ErrMechanism):
-		x.misused("unknown mechanism")
+		x.misused("that way to log in is not offered")
 		return
 	case errors.Is(err, sasl.ErrSyntax):
 		x.misused("[AUTH] bad credentials")
@@ -88,23 +99,23 @@ func (x *session) auth(ctx context.Context, args []string) {
 	if len(args) == 0 {
 		// Before RFC 5034 clients asked so for the list.
 		x.ok("mechanisms follow")
-		for _, m := range x.server.logins.Mechanisms(x.conn) {
+		for _, m := range x.server.logins.Mechanisms(ctx, x.conn) {
 			_, _ = x.conn.Writer.WriteString(m + "\r\n")
 		}
 		_, _ = x.conn.Writer.WriteString(".\r\n")
 		return
 	}
-	e := login.Exchange{Mechanism: args[0], Ask: x.ask}
+	r := sasl.Request{Mechanism: args[0], Ask: x.ask}
 	var err error
 	if len(args) == 2 {
-		e.Initial, err = decode(strings.TrimPrefix(args[1], "="))
+		r.Initial, err = decode(strings.TrimPrefix(args[1], "="))
 	}
 	user := ""
 	if err == nil {
 		err = x.conn.Writer.Flush()
 	}
 	if err == nil {
-		user, err = x.server.logins.Authenticate(ctx, x.conn, e)
+		user, err = x.server.logins.Authenticate(ctx, x.conn, r)
 	}
 	x.enter(ctx, user, err)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/bobbinmail/bobbin/readers/login"
 	"github.com/bobbinmail/bobbin/readers/pool"
+	"github.com/bobbinmail/bobbin/readers/sasl"
 	"github.com/bobbinmail/bobbin/readers/server"
 )
 
@@ -55,7 +56,12 @@ func (s *Server) Protocol() server.Protocol {
 func (s *Server) serve(ctx context.Context, c *server.Conn) {
 	x := &session{server: s, conn: c, log: s.Log.With("protocol", "pop3", "client", c.Remote, "connection", c.ID)}
 	defer x.leave(ctx)
-	x.ok("%s POP3 Bobbin", s.Name)
+	greeting := s.Name + " POP3 Bobbin"
+	if s.logins.SASL.Offers(sasl.APOP) {
+		x.stamp = s.logins.SASL.Stamp()
+		greeting += " " + x.stamp
+	}
+	x.ok("%s", greeting)
 	for !x.ended {
 		x.command(ctx)
 	}

@@ -24,6 +24,7 @@ type session struct {
 	server *Server
 	conn   *server.Conn
 	log    *slog.Logger
+	stamp  string // of the greeting, for APOP; "" without it
 	name   string // what USER said
 	user   string // who is logged in
 	drop   *drop  // nil in the AUTHORIZATION state
@@ -57,6 +58,7 @@ var verbs = map[string]verb{
 	"USER": {authorization, 1, 1, (*session).userName},
 	"PASS": {authorization, 1, 1, (*session).pass},
 	"AUTH": {authorization, 0, 2, (*session).auth},
+	"APOP": {authorization, 2, 2, (*session).apop},
 	"STLS": {authorization, 0, 0, (*session).stls},
 	"CAPA": {anywhere, 0, 0, (*session).capa},
 	"LANG": {anywhere, 0, 1, (*session).lang},
@@ -174,13 +176,13 @@ func (x *session) leave(ctx context.Context) {
 }
 
 // capa lists what a client may use (RFC 2449).
-func (x *session) capa(context.Context, []string) {
+func (x *session) capa(ctx context.Context, _ []string) {
 	x.ok("capability list follows")
 	lines := []string{"TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER", "LANG"}
-	if x.drop == nil && x.server.logins.Private(x.conn) {
+	if x.drop == nil && x.server.logins.RefusesPasswords(x.conn) == nil {
 		lines = append(lines, "USER")
 	}
-	if names := x.server.logins.Mechanisms(x.conn); x.drop == nil && len(names) > 0 {
+	if names := x.server.logins.Mechanisms(ctx, x.conn); x.drop == nil && len(names) > 0 {
 		lines = append(lines, "SASL "+strings.Join(names, " "))
 	}
 	if x.server.TLS != nil && x.conn.TLS == nil && x.drop == nil {

@@ -2,21 +2,27 @@ package pop_test
 
 import (
 	"bufio"
+	"crypto/md5"
 	"crypto/tls"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/xdg-go/scram"
+
 	"github.com/bobbinmail/bobbin/netfs"
 	"github.com/bobbinmail/bobbin/readers/pop"
+	"github.com/bobbinmail/bobbin/readers/server"
 	"github.com/bobbinmail/bobbin/spool"
 )
 
@@ -222,15 +228,19 @@ func TestLogin(t *testing.T) {
 		{"USER alice|PASS secret word", in},
 		{"AUTH PLAIN " + plain("\x00alice\x00secret word"), in},
 		{"AUTH PLAIN|" + plain("alice\x00alice\x00secret word"), in},
-		{"AUTH PLAIN " + plain("root\x00alice\x00secret word"), "-ERR [AUTH] bad credentials"},
+		{"AUTH PLAIN " + plain("root\x00alice\x00secret word"), denied},
 		{"AUTH PLAIN " + plain("alice"), "-ERR [AUTH] bad credentials"},
 		{"AUTH PLAIN =", "-ERR [AUTH] bad credentials"},
 		{"AUTH PLAIN|*", "-ERR given up"},
 		{"AUTH PLAIN %%", "-ERR that is no base64"},
 		{"AUTH LOGIN|" + plain("alice") + "|" + plain("secret word"), in},
 		{"AUTH LOGIN " + plain("alice") + "|" + plain("wrong"), denied},
-		{"AUTH FOO", "-ERR unknown mechanism"},
-		{"AUTH", "+OK mechanisms follow\r\nPLAIN\r\nLOGIN\r\n."},
+		{"AUTH FOO", "-ERR that way to log in is not offered"},
+		{"AUTH SCRAM-SHA-1 " + plain("n,,n=alice,r=x") + "|*", "-ERR given up"},
+		{"AUTH SCRAM-SHA-1 " + plain("n,,n=alice,r=x") + "|" + plain("c=biws,r=x,p=AAAA"), denied},
+		{"AUTH CRAM-MD5", "-ERR that way to log in is not offered"},
+		{"APOP alice c4c9334bac560ecc979e58001b3e22fb", "-ERR that way to log in is not offered"},
+		{"AUTH", "+OK mechanisms follow\r\nSCRAM-SHA-256\r\nSCRAM-SHA-1\r\nPLAIN\r\nLOGIN\r\n."},
 		{"STAT", "-ERR log in first"},
 		{"STLS", "-ERR STLS is not offered"},
 	} {
@@ -250,12 +260,49 @@ func TestPlain(t *testing.T) {
 	s := open(t)
 	s.remote.Store(&net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 1})
 	said := s.talk("CAPA", "USER alice", "PASS secret word", "AUTH PLAIN", "QUIT")
-	if strings.Contains(said, "\nUSER\r\n") || strings.Contains(said, "SASL") || strings.Count(said, "give STLS first") != 2 {
+	if strings.Contains(said, "\nUSER\r\n") || !strings.Contains(said, "\nSASL SCRAM-SHA-256 SCRAM-SHA-1\r\n") || strings.Count(said, "give STLS first") != 2 {
 		t.Error(said)
 	}
 	s.remote.Store(&net.TCPAddr{IP: net.IPv6loopback, Port: 1})
 	if said := s.talk("USER alice", "PASS secret word", "QUIT"); !strings.Contains(said, "+OK 0 messages") {
 		t.Error(said)
+	}
+}
+
+// TestAPOP: a greeting's stamp is the one of its connection alone, and nobody
+// gets in without the password.
+func TestAPOP(t *testing.T) {
+	s := open(t, "Subject: one\n\n1\n")
+	s.logins.SASL.Enabled = []string{"APOP", "CRAM-MD5"}
+	a, err := s.spool.Accounts(t.Context())
+	if err == nil {
+		err = a.SetPassword(t.Context(), "alice", []byte("secret word"), spool.PasswordOptions{Plain: true})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := func(stamp, password string) string { return fmt.Sprintf("%x", md5.Sum([]byte(stamp+password))) }
+	one, two := s.dial(), s.dial()
+	stamp := regexp.MustCompile(`^\+OK mx\.example\.org POP3 Bobbin (<[^ ]+@mx\.example\.org>)\r\n$`).FindStringSubmatch(one.greeting)
+	if stamp == nil {
+		t.Fatalf("greeting %q", one.greeting)
+	}
+	for _, c := range []struct {
+		on         *client
+		line, want string
+	}{
+		{one, "APOP alice " + digest(stamp[1], "wrong"), "-ERR [AUTH] wrong name or password\r\n"},
+		{one, "APOP nobody " + digest(stamp[1], ""), "-ERR [AUTH] wrong name or password\r\n"},
+		{two, "APOP alice " + digest(stamp[1], "secret word"), "-ERR [AUTH] wrong name or password\r\n"},
+		{one, "USER alice", "-ERR that way to log in is not offered\r\n"},
+		{one, "APOP alice " + digest(stamp[1], "secret word"), "+OK 1 messages (19 octets)\r\n"},
+	} {
+		if got := c.on.send(c.line); got != c.want {
+			t.Errorf("%s: %q, want %q", c.line, got, c.want)
+		}
+	}
+	if _, capa := two.answer("CAPA"); strings.Contains(capa, "USER") || !strings.Contains(capa, "\nSASL CRAM-MD5\r\n") {
+		t.Errorf("CAPA: %q", capa)
 	}
 }
 
@@ -291,6 +338,54 @@ func TestSTLS(t *testing.T) {
 	}
 	if said, _ := io.ReadAll(c.r); strings.Count(string(said), "\n") > 1 {
 		t.Errorf("commands were slipped in, and the server said %q", said)
+	}
+}
+
+// TestBound: a client binds its login to the certificate that it was shown.
+func TestBound(t *testing.T) {
+	certified := httptest.NewTLSServer(nil)
+	defer certified.Close()
+	cert := &certified.TLS.Certificates[0]
+	s := openWith(t, pop.Options{TLS: &tls.Config{GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		server.Showing(hello, cert)
+		return cert, nil
+	}}})
+	for _, right := range []bool{true, false} {
+		c := s.dial()
+		c.send("STLS")
+		channel := tls.Client(c.conn, &tls.Config{InsecureSkipVerify: true})
+		c.conn, c.r = channel, bufio.NewReader(channel)
+		if _, capa := c.answer("CAPA"); !strings.Contains(capa, "\nSASL SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1-PLUS SCRAM-SHA-1 PLAIN LOGIN\r\n") {
+			t.Errorf("CAPA: %q", capa)
+		}
+		state := channel.ConnectionState()
+		binding, err := scram.NewTLSServerEndpointBinding(&state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !right {
+			binding.Data[0]++
+		}
+		user, err := scram.SHA256.NewClient("alice", "secret word", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		talk := user.NewConversationWithChannelBinding(binding)
+		got := c.send("AUTH SCRAM-SHA-256-PLUS")
+		for challenge, more := strings.CutPrefix(got, "+ "); more; challenge, more = strings.CutPrefix(got, "+ ") {
+			text, err := base64.StdEncoding.DecodeString(strings.TrimSpace(challenge))
+			if err != nil {
+				t.Fatal(err)
+			}
+			said, err := talk.Step(string(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = c.send(base64.StdEncoding.EncodeToString([]byte(said)))
+		}
+		if strings.HasPrefix(got, "+OK 0 messages") != right || talk.Valid() != right {
+			t.Errorf("right %v: %q", right, got)
+		}
 	}
 }
 

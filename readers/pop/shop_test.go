@@ -30,6 +30,7 @@ type shop struct {
 	dir    string
 	spool  *spool.Spool
 	pool   *pool.Pool
+	logins *login.Service
 	at     net.Addr
 	remote atomic.Pointer[net.TCPAddr] // where clients seem to come from; nil for the socket
 }
@@ -93,11 +94,12 @@ func openAt(t testing.TB, dir string, o pop.Options, texts ...string) *shop {
 	ctx, stop := context.WithCancel(t.Context())
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	o.Name, o.Log = "mx.example.org", log
-	logins := &login.Service{SASL: sasl.Server{Accounts: login.NewSpool(s.spool)}}
+	accounts := login.NewSpool(s.spool)
+	s.logins = &login.Service{SASL: sasl.Server{Accounts: accounts, Keys: accounts, Name: "mx.example.org"}}
 	frame := &server.Server{Log: log}
 	ended := make(chan error, 1)
 	go func() {
-		ended <- frame.Run(ctx, server.Listener{Listener: s, Protocol: pop.New(logins, s, o).Protocol()})
+		ended <- frame.Run(ctx, server.Listener{Listener: s, Protocol: pop.New(s.logins, s, o).Protocol()})
 	}()
 	t.Cleanup(func() {
 		stop()
@@ -142,6 +144,8 @@ type client struct {
 	t    testing.TB
 	conn net.Conn
 	r    *bufio.Reader
+
+	greeting string
 }
 
 func (s *shop) dial() *client {
@@ -152,8 +156,8 @@ func (s *shop) dial() *client {
 	}
 	s.t.Cleanup(func() { _ = conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(time.Minute))
-	c := &client{s.t, conn, bufio.NewReader(conn)}
-	c.line()
+	c := &client{t: s.t, conn: conn, r: bufio.NewReader(conn)}
+	c.greeting = c.line()
 	return c
 }
 

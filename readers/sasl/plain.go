@@ -6,17 +6,21 @@ import (
 	"fmt"
 )
 
-// plain is RFC 4616. Nobody acts for another.
+// plain is RFC 4616.
 func plain(ctx context.Context, x *exchange) (string, error) {
 	text, err := x.first("")
 	if err != nil {
 		return "", err
 	}
 	part := bytes.Split(text, []byte{0})
-	if len(part) != 3 || len(part[0]) > 0 && !bytes.Equal(part[0], part[1]) {
+	if len(part) != 3 {
 		return "", fmt.Errorf("%s: %w", Plain, ErrSyntax)
 	}
-	return x.Accounts.Password(ctx, string(part[1]), part[2])
+	user, err := x.Accounts.Password(ctx, string(part[1]), part[2])
+	if err != nil {
+		return "", err
+	}
+	return x.authorize(ctx, user, string(part[0]))
 }
 
 // login is what draft-murchison-sasl-login-00 wrote down.

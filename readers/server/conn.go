@@ -48,6 +48,9 @@ type Conn struct {
 	ID string
 	// TLS is the state of the encryption, nil without it.
 	TLS *tls.ConnectionState
+	// Certificate is the one that was shown to the client, if [Showing] said so;
+	// a client that resumes an earlier session is shown none.
+	Certificate *tls.Certificate
 
 	raw    net.Conn // the socket, or TLS over it
 	limits Limits
@@ -288,7 +291,8 @@ func (c *Conn) StartTLS(ctx context.Context, config *tls.Config) error {
 	if err := c.Writer.Flush(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.limits.Stall)
+	var shown *tls.Certificate
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, showing{}, &shown), c.limits.Stall)
 	defer cancel()
 	_ = c.raw.SetReadDeadline(time.Now().Add(c.limits.Stall))
 	encrypted := tls.Server(c.raw, config)
@@ -297,7 +301,21 @@ func (c *Conn) StartTLS(ctx context.Context, config *tls.Config) error {
 	}
 	state := encrypted.ConnectionState()
 	c.mu.Lock()
-	c.raw, c.TLS = encrypted, &state
+	c.raw, c.TLS, c.Certificate = encrypted, &state, shown
 	c.mu.Unlock()
 	return nil
+}
+
+// showing is the key of the context of a handshake for the certificate in use.
+type showing struct{}
+
+// Showing notes which certificate a client is shown; it is for
+// GetCertificate of [tls.Config]. A channel may be bound to it (RFC 5929 §4),
+// and TLS itself does not tell.
+func Showing(hello *tls.ClientHelloInfo, cert *tls.Certificate) {
+	if ctx := hello.Context(); ctx != nil {
+		if shown, ok := ctx.Value(showing{}).(**tls.Certificate); ok {
+			*shown = cert
+		}
+	}
 }
