@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/bobbinmail/bobbin/readers"
 	"github.com/bobbinmail/bobbin/readers/sasl"
@@ -38,7 +39,12 @@ func (x *session) pass(ctx context.Context, args []string) {
 		x.ended = true
 		return
 	}
-	user, err := x.server.logins.Login(ctx, x.conn, name, []byte(args[0]))
+	password := args[0]
+	if !utf8.ValidString(name) || !utf8.ValidString(password) { // RFC 6856 §2.2
+		x.misused("[AUTH] names and passwords are UTF-8")
+		return
+	}
+	user, err := x.server.logins.Login(ctx, x.conn, name, []byte(password))
 	x.enter(ctx, user, err)
 }
 

@@ -27,6 +27,7 @@ type session struct {
 	stamp  string // of the greeting, for APOP; "" without it
 	name   string // what USER said
 	user   string // who is logged in
+	utf8   bool   // the client knows UTF-8 in headers
 	drop   *drop  // nil in the AUTHORIZATION state
 	bad    int
 	ended  bool
@@ -62,6 +63,7 @@ var verbs = map[string]verb{
 	"STLS": {authorization, 0, 0, (*session).stls},
 	"CAPA": {anywhere, 0, 0, (*session).capa},
 	"LANG": {anywhere, 0, 1, (*session).lang},
+	"UTF8": {authorization, 0, 0, (*session).utf8Mode},
 	"QUIT": {anywhere, 0, 0, (*session).quit},
 	"NOOP": {transaction, 0, 0, func(x *session, _ context.Context, _ []string) { x.ok("") }},
 	"STAT": {transaction, 0, 0, (*session).stat},
@@ -178,7 +180,7 @@ func (x *session) leave(ctx context.Context) {
 // capa lists what a client may use (RFC 2449).
 func (x *session) capa(ctx context.Context, _ []string) {
 	x.ok("capability list follows")
-	lines := []string{"TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER", "LANG"}
+	lines := []string{"TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER", "LANG", "UTF8 USER"}
 	if x.drop == nil && x.server.logins.RefusesPasswords(x.conn) == nil {
 		lines = append(lines, "USER")
 	}
@@ -210,8 +212,12 @@ func (x *session) lang(_ context.Context, args []string) {
 }
 
 func (x *session) stls(ctx context.Context, _ []string) {
-	if x.server.TLS == nil || x.conn.TLS != nil {
+	switch {
+	case x.server.TLS == nil || x.conn.TLS != nil:
 		x.fail("STLS is not offered")
+		return
+	case x.utf8: // RFC 6856 §2.1
+		x.fail("give STLS before UTF8")
 		return
 	}
 	x.ok("begin TLS")

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -57,7 +56,7 @@ func TestTransactions(t *testing.T) {
 		{"USER bob", "-ERR you are logged in already\n"},
 		{"STLS", "-ERR you are logged in already\n"},
 		{"FOO bar", "-ERR unknown command\n"},
-		{"CAPA", "+OK capability list follows\nTOP\nUIDL\nRESP-CODES\nAUTH-RESP-CODE\nPIPELINING\nEXPIRE NEVER\nLANG\nIMPLEMENTATION Bobbin\n.\n"},
+		{"CAPA", "+OK capability list follows\nTOP\nUIDL\nRESP-CODES\nAUTH-RESP-CODE\nPIPELINING\nEXPIRE NEVER\nLANG\nUTF8 USER\nIMPLEMENTATION Bobbin\n.\n"},
 		{"LANG|LANG en|LANG *|LANG tlh", "+OK language listing follows\nen English\n.\n+OK en English\n+OK i-default the default language\n-ERR no such language\n"},
 	} {
 		if got := s.session(c.script); got != c.want+bye(3) {
@@ -301,16 +300,14 @@ func TestAPOP(t *testing.T) {
 			t.Errorf("%s: %q, want %q", c.line, got, c.want)
 		}
 	}
-	if _, capa := two.answer("CAPA"); strings.Contains(capa, "USER") || !strings.Contains(capa, "\nSASL CRAM-MD5\r\n") {
+	if _, capa := two.answer("CAPA"); strings.Contains(capa, "\nUSER\r\n") || !strings.Contains(capa, "\nSASL CRAM-MD5\r\n") {
 		t.Errorf("CAPA: %q", capa)
 	}
 }
 
 // TestSTLS: what was said before it does not count, and nothing can be slipped in.
 func TestSTLS(t *testing.T) {
-	certified := httptest.NewTLSServer(nil)
-	defer certified.Close()
-	s := openWith(t, pop.Options{TLS: &tls.Config{Certificates: certified.TLS.Certificates}})
+	s := openWith(t, pop.Options{TLS: testTLS(t)})
 	c := s.dial()
 	if _, capa := c.answer("CAPA"); !strings.Contains(capa, "\nSTLS\r\n") {
 		t.Errorf("CAPA: %q", capa)
@@ -343,9 +340,7 @@ func TestSTLS(t *testing.T) {
 
 // TestBound: a client binds its login to the certificate that it was shown.
 func TestBound(t *testing.T) {
-	certified := httptest.NewTLSServer(nil)
-	defer certified.Close()
-	cert := &certified.TLS.Certificates[0]
+	cert := &testTLS(t).Certificates[0]
 	s := openWith(t, pop.Options{TLS: &tls.Config{GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		server.Showing(hello, cert)
 		return cert, nil

@@ -3,10 +3,12 @@ package pop_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"net/http/httptest"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -137,6 +139,14 @@ func (s *shop) deliver(text string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// testTLS has a certificate of nobody.
+func testTLS(t *testing.T) *tls.Config {
+	t.Helper()
+	certified := httptest.NewTLSServer(nil)
+	t.Cleanup(certified.Close)
+	return &tls.Config{Certificates: certified.TLS.Certificates}
 }
 
 // client is a connection to the server.

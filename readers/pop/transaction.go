@@ -3,6 +3,7 @@ package pop
 import (
 	"context"
 	"errors"
+	"io"
 	"strconv"
 
 	"github.com/bobbinmail/bobbin/spool"
@@ -113,16 +114,32 @@ func (x *session) send(ctx context.Context, it *item, lines int) bool {
 		return false
 	}
 	defer f.Close()
-	if lines < 0 {
-		x.ok("%d octets", it.wire)
-	} else {
+	r, surrogate := io.Reader(f), false
+	if !x.utf8 {
+		var done func()
+		r, surrogate, done, err = conventional(f)
+		defer done()
+	}
+	switch {
+	case errors.Is(err, errUTF8):
+		x.fail("[UTF8] the message needs a client that gives UTF8")
+		return false
+	case err != nil:
+		x.log.Error("message", "user", x.user, "error", err)
+		x.fail("[SYS/TEMP] the message cannot be read now")
+		return false
+	case lines >= 0:
 		x.ok("top of message follows")
+	case surrogate:
+		x.ok("message follows, its header converted for a client without UTF8")
+	default:
+		x.ok("%d octets", it.wire)
 	}
 	c := &converter{w: x.conn.Writer, stuff: true, left: lines}
 	if lines < 0 {
-		err = c.copyAll(f)
+		err = c.copyAll(r)
 	} else {
-		err = c.copyTop(f)
+		err = c.copyTop(r)
 	}
 	if err != nil {
 		x.log.Error("message", "user", x.user, "error", err)
