@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -55,7 +56,7 @@ func (a *app) serveCommand() *cli.Command {
 			httpFlag(), httpTokenFlag(),
 			&cli.Int64Flag{Name: "max-size", Usage: "take messages of at most `BYTES`", Value: 128 << 20},
 			settingOf("trusted").flag(), settingOf("tls-cert").flag(), settingOf("tls-key").flag(), settingOf("tls-client-ca").flag(),
-		}, append(loginFlags(), deliveryFlags()...)...),
+		}, slices.Concat(loginFlags(), popFlags(), deliveryFlags())...),
 		Action: a.serve,
 	})
 }
@@ -230,7 +231,12 @@ func (a *app) protocols(c *cli.Context, o lmtp.Options, m *monitor) (list map[st
 	}
 	logins.Tried = m.login
 	boxes := &pool.Pool{Spool: in.spool, Polled: m.polls.Observe, Opened: m.hosts.note}
-	list["pop3"] = pop.New(logins, &popBackend{boxes}, pop.Options{Name: o.Name, TLS: o.TLS, Log: o.Log}).Protocol()
+	p, err := popOptions(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	p.Name, p.TLS, p.Log = o.Name, o.TLS, o.Log
+	list["pop3"] = pop.New(logins, &popBackend{boxes}, p).Protocol()
 	list["imap"] = imap.New(&imapBackend{boxes}, logins, imap.Options{Name: o.Name, Version: buildVersion(), TLS: o.TLS, MaxSize: o.MaxSize, Log: o.Log}).Protocol()
 	in.delivered = boxes.Delivered
 	return list, boxes.CloseIdle, nil

@@ -2,10 +2,36 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/urfave/cli/v2"
 
 	"github.com/bobbinmail/bobbin/readers/pool"
+	"github.com/bobbinmail/bobbin/readers/pop"
 	"github.com/bobbinmail/bobbin/spool"
 )
+
+// popFlags are the settings of POP3 alone.
+func popFlags() []cli.Flag {
+	return []cli.Flag{settingOf("pop3-expire").flag(), settingOf("pop3-login-delay").flag()}
+}
+
+// popOptions reads what the settings say of POP3.
+func popOptions(c *cli.Context) (o pop.Options, err error) {
+	if days := c.String("pop3-expire"); days != "" && days != "never" {
+		if o.Expire, err = strconv.Atoi(days); err != nil || o.Expire <= 0 {
+			return o, fmt.Errorf("%w: pop3-expire %q: it is a number of days above 0, or never", errConfig, days)
+		}
+	}
+	if delay := c.String("pop3-login-delay"); delay != "" {
+		if o.LoginDelay, err = time.ParseDuration(delay); err != nil || o.LoginDelay < 0 || o.LoginDelay%time.Second != 0 {
+			return o, fmt.Errorf("%w: pop3-login-delay %q: it is a time in whole seconds, such as 5m", errConfig, delay)
+		}
+	}
+	return o, nil
+}
 
 // popBackend shows the mail of a spool.
 type popBackend struct{ pool *pool.Pool }

@@ -212,10 +212,12 @@ func TestPOPS(t *testing.T) {
 func TestPOPFlags(t *testing.T) {
 	r := newRig(t)
 	for want, words := range map[string][]string{
-		"--pop3s needs --tls-cert and --tls-key":                          {"--pop3s", "127.0.0.1:0"},
-		"--pop3 shows the mail in a spool, and not what is at --location": {"--pop3", "127.0.0.1:0", "--location", "/x/%u"},
-		`--pop3: "110": an address is HOST:PORT or unix:PATH`:             {"--pop3", "110"},
-		`plain-login "maybe": it is on or off`:                            {"--lmtp", "127.0.0.1:0", "--plain-login", "maybe"},
+		"--pop3s needs --tls-cert and --tls-key":                            {"--pop3s", "127.0.0.1:0"},
+		"--pop3 shows the mail in a spool, and not what is at --location":   {"--pop3", "127.0.0.1:0", "--location", "/x/%u"},
+		`--pop3: "110": an address is HOST:PORT or unix:PATH`:               {"--pop3", "110"},
+		`plain-login "maybe": it is on or off`:                              {"--lmtp", "127.0.0.1:0", "--plain-login", "maybe"},
+		`pop3-expire "-1": it is a number of days above 0, or never`:        {"--pop3", "127.0.0.1:0", "--pop3-expire=-1"},
+		`pop3-login-delay "1ms": it is a time in whole seconds, such as 5m`: {"--pop3", "127.0.0.1:0", "--pop3-login-delay", "1ms"},
 	} {
 		if got := r.run("", append([]string{"serve"}, words...)...); got.code == 0 || !strings.Contains(got.err, want) {
 			t.Errorf("%q: %+v, want %s", words, got, want)

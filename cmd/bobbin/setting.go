@@ -164,6 +164,14 @@ var settings = []setting{
 		Name: "master-users", Value: "NAMES", Env: "BOBBIN_MASTER_USERS", Usage: "let users `NAMES` log in as any other", Default: "none",
 		Text: "Names with spaces between them. Such a user logs in with his own password as alice*NAME, or asks by SASL to act for alice.",
 	},
+	{
+		Name: "pop3-expire", Value: "DAYS", Env: "BOBBIN_POP3_EXPIRE", Usage: "tell POP3 clients that mail is removed after `DAYS`", Default: "never",
+		Text: "After how many days 'bobbin expire' or something else removes mail that clients leave on the server. It is only told; it removes nothing.",
+	},
+	{
+		Name: "pop3-login-delay", Value: "TIME", Env: "BOBBIN_POP3_LOGIN_DELAY", Usage: "users log in by POP3 at most every `TIME`", Default: "as often as they like",
+		Text: "A time such as 30s or 5m, in whole seconds. Each process of 'bobbin serve' counts for itself.",
+	},
 }
 
 func settingOf(name string) *setting {

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/bobbinmail/bobbin/readers"
@@ -66,6 +67,9 @@ func (x *session) apop(ctx context.Context, args []string) {
 // none.
 func (x *session) enter(ctx context.Context, user string, err error) {
 	switch {
+	case err == nil && x.server.delays.tooSoon(user, x.server.LoginDelay, time.Now()):
+		x.fail("[LOGIN-DELAY] you were here less than %s ago", x.server.LoginDelay)
+		return
 	case err == nil:
 		err = x.open(ctx, user)
 	case errors.Is(err, errGone):

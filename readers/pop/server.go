@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -25,6 +26,12 @@ type Options struct {
 	Name string
 	// TLS offers STLS (RFC 2595); nil does not.
 	TLS *tls.Config
+	// Expire is after how many days the administrator has mail removed that
+	// clients leave; 0 if he never does. Clients are told (RFC 2449 §6.7).
+	Expire int
+	// LoginDelay is how long after a login a user must wait before the next; in
+	// whole seconds (RFC 2449 §6.5). Other servers of the spool do not know of it.
+	LoginDelay time.Duration
 	// Log gets a line for each session; nil means slog.Default.
 	Log *slog.Logger
 }
@@ -34,13 +41,26 @@ type Server struct {
 	logins  *login.Service
 	backend Backend
 	Options
+	delays delays
 }
 
 // New returns a server of the mail that b has for those whom logins lets in.
 func New(logins *login.Service, b Backend, o Options) *Server {
 	o.Name = cmp.Or(o.Name, "localhost")
 	o.Log = cmp.Or(o.Log, slog.Default())
-	return &Server{logins, b, o}
+	return &Server{logins: logins, backend: b, Options: o}
+}
+
+// announced is what clients are told of the options.
+func (s *Server) announced() []string {
+	list := []string{"EXPIRE NEVER"}
+	if s.Expire > 0 {
+		list[0] = fmt.Sprintf("EXPIRE %d", s.Expire)
+	}
+	if s.LoginDelay > 0 {
+		list = append(list, fmt.Sprintf("LOGIN-DELAY %d", s.LoginDelay/time.Second))
+	}
+	return list
 }
 
 // Protocol is how the server is put on a listener.

@@ -180,7 +180,8 @@ func (x *session) leave(ctx context.Context) {
 // capa lists what a client may use (RFC 2449).
 func (x *session) capa(ctx context.Context, _ []string) {
 	x.ok("capability list follows")
-	lines := []string{"TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER", "LANG", "UTF8 USER"}
+	lines := []string{"TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "LANG", "UTF8 USER"}
+	lines = append(lines, x.server.announced()...)
 	if x.drop == nil && x.server.logins.RefusesPasswords(x.conn) == nil {
 		lines = append(lines, "USER")
 	}

@@ -56,7 +56,7 @@ func TestTransactions(t *testing.T) {
 		{"USER bob", "-ERR you are logged in already\n"},
 		{"STLS", "-ERR you are logged in already\n"},
 		{"FOO bar", "-ERR unknown command\n"},
-		{"CAPA", "+OK capability list follows\nTOP\nUIDL\nRESP-CODES\nAUTH-RESP-CODE\nPIPELINING\nEXPIRE NEVER\nLANG\nUTF8 USER\nIMPLEMENTATION Bobbin\n.\n"},
+		{"CAPA", "+OK capability list follows\nTOP\nUIDL\nRESP-CODES\nAUTH-RESP-CODE\nPIPELINING\nLANG\nUTF8 USER\nEXPIRE NEVER\nIMPLEMENTATION Bobbin\n.\n"},
 		{"LANG|LANG en|LANG *|LANG tlh", "+OK language listing follows\nen English\n.\n+OK en English\n+OK i-default the default language\n-ERR no such language\n"},
 	} {
 		if got := s.session(c.script); got != c.want+bye(3) {
@@ -250,6 +250,17 @@ func TestLogin(t *testing.T) {
 		}
 		if !strings.HasSuffix(said, "\r\n"+c.want) {
 			t.Errorf("%s: %q, want %q", c.script, said, c.want)
+		}
+	}
+}
+
+// TestLoginDelay: who comes back too soon is told so, and others are not.
+func TestLoginDelay(t *testing.T) {
+	s := openWith(t, pop.Options{LoginDelay: time.Hour})
+	const in, wait = "\r\n+OK 0 messages (0 octets)\r\n", "\r\n-ERR [LOGIN-DELAY] you were here less than 1h0m0s ago\r\n"
+	for _, want := range []string{in, wait, wait} {
+		if said := s.talk("CAPA", "USER alice", "PASS secret word", "QUIT"); !strings.Contains(said, want) || !strings.Contains(said, "\r\nLOGIN-DELAY 3600\r\n") {
+			t.Errorf("%q, want %q", said, want)
 		}
 	}
 }
