@@ -15,7 +15,7 @@ import (
 
 // popFlags are the settings of POP3 alone.
 func popFlags() []cli.Flag {
-	return []cli.Flag{settingOf("pop3-expire").flag(), settingOf("pop3-login-delay").flag()}
+	return []cli.Flag{settingOf("pop3-expire").flag(), settingOf("pop3-login-delay").flag(), settingOf("pop3-uidl").flag()}
 }
 
 // popOptions reads what the settings say of POP3.
@@ -28,6 +28,11 @@ func popOptions(c *cli.Context) (o pop.Options, err error) {
 	if delay := c.String("pop3-login-delay"); delay != "" {
 		if o.LoginDelay, err = time.ParseDuration(delay); err != nil || o.LoginDelay < 0 || o.LoginDelay%time.Second != 0 {
 			return o, fmt.Errorf("%w: pop3-login-delay %q: it is a time in whole seconds, such as 5m", errConfig, delay)
+		}
+	}
+	if form := c.String("pop3-uidl"); form != "" {
+		if o.UIDL, err = pop.ParseUIDL(form); err != nil {
+			return o, fmt.Errorf("%w: pop3-uidl %w", errConfig, err)
 		}
 	}
 	return o, nil

@@ -218,6 +218,7 @@ func TestPOPFlags(t *testing.T) {
 		`plain-login "maybe": it is on or off`:                              {"--lmtp", "127.0.0.1:0", "--plain-login", "maybe"},
 		`pop3-expire "-1": it is a number of days above 0, or never`:        {"--pop3", "127.0.0.1:0", "--pop3-expire=-1"},
 		`pop3-login-delay "1ms": it is a time in whole seconds, such as 5m`: {"--pop3", "127.0.0.1:0", "--pop3-login-delay", "1ms"},
+		`pop3-uidl "%v" is neither own, dovecot`:                            {"--pop3", "127.0.0.1:0", "--pop3-uidl", "%v"},
 	} {
 		if got := r.run("", append([]string{"serve"}, words...)...); got.code == 0 || !strings.Contains(got.err, want) {
 			t.Errorf("%q: %+v, want %s", words, got, want)

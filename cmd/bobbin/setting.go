@@ -172,6 +172,12 @@ var settings = []setting{
 		Name: "pop3-login-delay", Value: "TIME", Env: "BOBBIN_POP3_LOGIN_DELAY", Usage: "users log in by POP3 at most every `TIME`", Default: "as often as they like",
 		Text: "A time such as 30s or 5m, in whole seconds. Each process of 'bobbin serve' counts for itself.",
 	},
+	{
+		Name: "pop3-uidl", Value: "FORM", Env: "BOBBIN_POP3_UIDL", Usage: "POP3's UIDL says of messages what `FORM` makes", Default: "own",
+		Text: "By UIDL clients know which mail they have; after another FORM they fetch all mail again. own is made of a number in the name of the message's file, and remains even if the mailbox is numbered anew. For clients that come from another " +
+			"server it can have the form of that one: dovecot (%08Xu%08Xv), courier (UID%u-%v), cyrus (%v.%u), uw (%08Xv%08Xu) or a template of such variables: %u is the UID, %v the UIDVALIDITY, %f the name of the file without flags. " +
+			"Numbers are the same as there only if the messages kept theirs.",
+	},
 }
 
 func settingOf(name string) *setting {

@@ -2,30 +2,11 @@ package pop
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base32"
 	"errors"
-	"strings"
 
-	"github.com/bobbinmail/bobbin/netfs"
 	"github.com/bobbinmail/bobbin/readers/pool"
 	"github.com/bobbinmail/bobbin/spool"
 )
-
-// unique is what UIDL calls a message: 1 to 70 characters of 0x21 to 0x7E,
-// another for each message, the same on all hosts and for ever (RFC 1939 §7).
-// It is made of the name of the message's file, which remains when the mailbox
-// is numbered anew.
-func unique(m *spool.Message) string {
-	// Names that Bobbin made have a number of 128 bits in them.
-	if at, rest, _ := strings.Cut(m.Name, "."); at != "" && strings.Trim(at, "0123456789") == "" {
-		if token, _, more := strings.Cut(rest, "."); more && netfs.IsToken(token) {
-			return token
-		}
-	}
-	sum := sha256.Sum256([]byte(m.Name))
-	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:20]))
-}
 
 // drop is a snapshot of a mailbox (RFC 1939's maildrop).
 type drop struct {

@@ -32,6 +32,8 @@ type Options struct {
 	// LoginDelay is how long after a login a user must wait before the next; in
 	// whole seconds (RFC 2449 §6.5). Other servers of the spool do not know of it.
 	LoginDelay time.Duration
+	// UIDL is what UIDL says of messages.
+	UIDL UIDL
 	// Log gets a line for each session; nil means slog.Default.
 	Log *slog.Logger
 }

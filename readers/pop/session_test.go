@@ -254,6 +254,18 @@ func TestLogin(t *testing.T) {
 	}
 }
 
+// TestUIDLForm: UIDL says what the form makes.
+func TestUIDLForm(t *testing.T) {
+	form, err := pop.ParseUIDL("UID%u")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := openWith(t, pop.Options{UIDL: form}, "Subject: one\n\n1\n", "Subject: two\n\n2\n")
+	if got := s.session("UIDL|UIDL 2"); got != "+OK 2 messages (38 octets)\n1 UID1\n2 UID2\n.\n+OK 2 UID2\n"+bye(2) {
+		t.Error(got)
+	}
+}
+
 // TestLoginDelay: who comes back too soon is told so, and others are not.
 func TestLoginDelay(t *testing.T) {
 	s := openWith(t, pop.Options{LoginDelay: time.Hour})

@@ -36,7 +36,8 @@ func (x *session) list(_ context.Context, args []string) {
 }
 
 func (x *session) uidl(_ context.Context, args []string) {
-	x.each(args, func(it *item) string { return unique(it.Message) })
+	validity := x.drop.mailbox.UIDValidity()
+	x.each(args, func(it *item) string { return x.server.UIDL.of(it.Message, validity) })
 }
 
 // each answers with something of one message, or of all.
