@@ -92,7 +92,7 @@ func (c *checker) recall(ctx context.Context, l *commitlog.Log) error {
 }
 
 // logNames are what bobbin/ has besides generations.
-var logNames = []string{"p", "s", "hold", "x", "q"}
+var logNames = []string{"p", "s", "hold", "x", "q", "lk"}
 
 // litter looks at what broken work left, and at what nobody of ours put there.
 // Its clock is the server's, as the newest change in the mailbox shows it.

@@ -236,10 +236,11 @@ func (a *app) protocols(c *cli.Context, o lmtp.Options, m *monitor) (list map[st
 		return nil, nil, err
 	}
 	p.Name, p.TLS, p.Log = o.Name, o.TLS, o.Log
-	list["pop3"] = pop.New(logins, &popBackend{boxes}, p).Protocol()
+	show := pop.New(logins, &popBackend{boxes}, p)
+	list["pop3"] = show.Protocol()
 	list["imap"] = imap.New(&imapBackend{boxes}, logins, imap.Options{Name: o.Name, Version: buildVersion(), TLS: o.TLS, MaxSize: o.MaxSize, Log: o.Log}).Protocol()
 	in.delivered = boxes.Delivered
-	return list, boxes.CloseIdle, nil
+	return list, func() { show.Wait(); boxes.CloseIdle() }, nil
 }
 
 // lmtpBackend delivers into the spool, or runs "bobbin deliver" for users whose

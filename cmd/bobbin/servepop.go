@@ -15,7 +15,7 @@ import (
 
 // popFlags are the settings of POP3 alone.
 func popFlags() []cli.Flag {
-	return []cli.Flag{settingOf("pop3-expire").flag(), settingOf("pop3-login-delay").flag(), settingOf("pop3-uidl").flag()}
+	return []cli.Flag{settingOf("pop3-expire").flag(), settingOf("pop3-login-delay").flag(), settingOf("pop3-uidl").flag(), settingOf("pop3-lock").flag()}
 }
 
 // popOptions reads what the settings say of POP3.
@@ -29,6 +29,9 @@ func popOptions(c *cli.Context) (o pop.Options, err error) {
 		if o.LoginDelay, err = time.ParseDuration(delay); err != nil || o.LoginDelay < 0 || o.LoginDelay%time.Second != 0 {
 			return o, fmt.Errorf("%w: pop3-login-delay %q: it is a time in whole seconds, such as 5m", errConfig, delay)
 		}
+	}
+	if o.Lock, err = isOn(c, "pop3-lock"); err != nil {
+		return o, err
 	}
 	if form := c.String("pop3-uidl"); form != "" {
 		if o.UIDL, err = pop.ParseUIDL(form); err != nil {

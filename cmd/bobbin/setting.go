@@ -178,6 +178,11 @@ var settings = []setting{
 			"server it can have the form of that one: dovecot (%08Xu%08Xv), courier (UID%u-%v), cyrus (%v.%u), uw (%08Xv%08Xu) or a template of such variables: %u is the UID, %v the UIDVALIDITY, %f the name of the file without flags. " +
 			"Numbers are the same as there only if the messages kept theirs.",
 	},
+	{
+		Name: "pop3-lock", Value: "SWITCH", Env: "BOBBIN_POP3_LOCK", Usage: "one POP3 session a user at a time: `SWITCH` is on or off", Default: "off",
+		Text: "With on, a user whose mail another session has, on whatever host, is told [IN-USE]; the lock of a host that died is stolen a minute after the next login. It costs four operations a session and one each seven seconds. Nothing needs it: " +
+			"sessions see INBOX as it was, whatever others do. All hosts must have the same.",
+	},
 }
 
 func settingOf(name string) *setting {

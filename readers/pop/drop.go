@@ -11,6 +11,8 @@ import (
 // drop is a snapshot of a mailbox (RFC 1939's maildrop).
 type drop struct {
 	mailbox *pool.Use
+	held    context.Context // while the lock is; nil without one
+	release func(context.Context) error
 	items   []item
 	last    int // highest message that was seen when the session began
 	highest int // highest that was seen
@@ -33,8 +35,14 @@ func (x *session) open(ctx context.Context, user string) error {
 		return err
 	}
 	d := &drop{mailbox: m}
-	if err := d.fill(ctx); err != nil {
-		return errors.Join(err, m.Close(ctx))
+	if x.server.Lock {
+		err = x.server.lock(ctx, d, user)
+	}
+	if err == nil {
+		err = d.fill(ctx)
+	}
+	if err != nil {
+		return errors.Join(err, d.close(ctx))
 	}
 	x.user, x.drop = user, d
 	return nil
@@ -115,6 +123,9 @@ func (d *drop) totals() (n int, size int64) {
 // update removes what DELE named, and then marks as seen what was read and
 // stays. That some messages are gone already is what was wanted.
 func (d *drop) update(ctx context.Context) (removed int, expunged, marked error) {
+	if d.held != nil && d.held.Err() != nil {
+		return 0, errLost, nil
+	}
 	var gone, seen []uint32
 	for i := range d.items {
 		switch it := &d.items[i]; {

@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/bobbinmail/bobbin/locking"
 	"github.com/bobbinmail/bobbin/readers"
 	"github.com/bobbinmail/bobbin/readers/sasl"
 )
@@ -92,6 +93,11 @@ func (x *session) enter(ctx context.Context, user string, err error) {
 	case errors.Is(err, readers.ErrDenied):
 		x.log.Warn("login refused", "error", err)
 		x.misused("[AUTH] wrong name or password")
+		return
+	}
+	if errors.Is(err, locking.ErrHeld) {
+		x.log.Info("mailbox in use", "user", user, "error", err)
+		x.fail("[IN-USE] another session has your mail")
 		return
 	}
 	if err != nil {

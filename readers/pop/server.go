@@ -32,6 +32,9 @@ type Options struct {
 	// LoginDelay is how long after a login a user must wait before the next; in
 	// whole seconds (RFC 2449 §6.5). Other servers of the spool do not know of it.
 	LoginDelay time.Duration
+	// Lock lets a user have one session at a time, on all hosts; others are told
+	// [IN-USE] (RFC 2449 §8.1.1).
+	Lock bool
 	// UIDL is what UIDL says of messages.
 	UIDL UIDL
 	// Log gets a line for each session; nil means slog.Default.
@@ -43,7 +46,8 @@ type Server struct {
 	logins  *login.Service
 	backend Backend
 	Options
-	delays delays
+	delays  delays
+	watches watches
 }
 
 // New returns a server of the mail that b has for those whom logins lets in.

@@ -170,7 +170,7 @@ func (x *session) leave(ctx context.Context) {
 	if x.drop == nil {
 		return
 	}
-	if err := x.drop.mailbox.Close(ctx); err != nil {
+	if err := x.drop.close(ctx); err != nil {
 		x.log.Warn("file names", "user", x.user, "error", err)
 	}
 	x.log.Info("session", "user", x.user,

@@ -87,6 +87,28 @@ func openAt(t testing.TB, dir string, o pop.Options, texts ...string) *shop {
 	for _, text := range texts {
 		s.deliver(text)
 	}
+	s.serve(h, o)
+	return s
+}
+
+// beside serves the same spool as another host would.
+func (s *shop) beside(o pop.Options) *shop {
+	s.t.Helper()
+	other := &shop{t: s.t, dir: s.dir}
+	h, err := netfs.OpenHost(s.dir)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if other.spool, err = spool.Open(s.t.Context(), h); err != nil {
+		s.t.Fatal(err)
+	}
+	other.serve(h, o)
+	return other
+}
+
+func (s *shop) serve(h *netfs.Host, o pop.Options) {
+	t := s.t
+	t.Helper()
 	s.pool = &pool.Pool{Spool: s.spool}
 	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
 	if err != nil {
@@ -99,19 +121,20 @@ func openAt(t testing.TB, dir string, o pop.Options, texts ...string) *shop {
 	accounts := login.NewSpool(s.spool)
 	s.logins = &login.Service{SASL: sasl.Server{Accounts: accounts, Keys: accounts, Name: "mx.example.org"}}
 	frame := &server.Server{Log: log}
+	served := pop.New(s.logins, s, o)
 	ended := make(chan error, 1)
 	go func() {
-		ended <- frame.Run(ctx, server.Listener{Listener: s, Protocol: pop.New(s.logins, s, o).Protocol()})
+		ended <- frame.Run(ctx, server.Listener{Listener: s, Protocol: served.Protocol()})
 	}()
 	t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
+		served.Wait()
 		s.pool.CloseIdle()
 		_ = h.Share.Close()
 	})
-	return s
 }
 
 func (s *shop) box() *spool.Box {
