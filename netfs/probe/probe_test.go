@@ -173,6 +173,14 @@ func (c coarse) Stat(ctx context.Context, name string) (netfs.Info, error) {
 	return i, err
 }
 
+type fat struct{ netfs.FS }
+
+func (f fat) Stat(ctx context.Context, name string) (netfs.Info, error) {
+	i, err := f.FS.Stat(ctx, name)
+	i.Mtime, i.Ctime = i.Mtime.Truncate(2*time.Second), i.Ctime.Truncate(2*time.Second)
+	return i, err
+}
+
 type frozen struct{ netfs.FS }
 
 func (f frozen) Stat(ctx context.Context, name string) (netfs.Info, error) {
@@ -208,6 +216,7 @@ var defects = []struct {
 	{"no case", func(f netfs.FS) netfs.FS { return caseless{f} }, "upper and lower case", probe.Note, probe.Choice{"symlink", 4000, ":"}},
 	{"short names", func(f netfs.FS) netfs.FS { return shortNames{f} }, "long names", probe.Unfit, probe.Choice{"symlink", 4000, ":"}},
 	{"coarse stamps", func(f netfs.FS) netfs.FS { return coarse{f} }, "grain of time stamps", probe.OneHost, probe.Choice{"symlink", 4000, ":"}},
+	{"stamps of FAT", func(f netfs.FS) netfs.FS { return fat{f} }, "grain of time stamps", probe.Note, probe.Choice{"symlink", 4000, ":"}},
 	{"no stamps", func(f netfs.FS) netfs.FS { return frozen{f} }, "grain of time stamps", probe.OneHost, probe.Choice{"symlink", 4000, ":"}},
 	{"listing with gaps", func(f netfs.FS) netfs.FS { return losing{f} }, "listing", probe.OneHost, probe.Choice{"symlink", 4000, ":"}},
 }

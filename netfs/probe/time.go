@@ -22,6 +22,7 @@ func (p *prober) stamps(ctx context.Context) error {
 	}
 	var seen []time.Time
 	var offset time.Duration
+	waits := time.Duration(1 << 62) // after the worst of these stamps
 	start := h.Boot()
 	for n := 0; len(seen) < 6 && h.Boot()-start < stampTime; n++ {
 		before := h.Wall()
@@ -35,13 +36,14 @@ func (p *prober) stamps(ctx context.Context) error {
 		if len(seen) == 0 || !seen[len(seen)-1].Equal(i.Mtime) {
 			offset = i.Mtime.Sub(before.Add(h.Wall().Sub(before) / 2))
 			seen = append(seen, i.Mtime)
+			waits = min(waits, h.Grain(i.Stamp()))
 		}
 		// Fine enough for any grain, and some hundred files at most.
 		if err := h.Sleep(ctx, max(time.Millisecond, (h.Boot()-start)/50)); err != nil {
 			return err
 		}
 	}
-	p.grain(seen)
+	p.grain(seen, waits)
 	// The stamp may be as old as its grain.
 	f := Finding{Check: "server's clock", Result: fmt.Sprintf("%v from this host's", offset.Round(time.Millisecond))}
 	if offset.Abs() > time.Minute {
@@ -51,8 +53,9 @@ func (p *prober) stamps(ctx context.Context) error {
 	return nil
 }
 
-// grain judges the distance of stamps that followed each other.
-func (p *prober) grain(seen []time.Time) {
+// grain judges the distance of stamps that followed each other by what Bobbin
+// waits for after one of them.
+func (p *prober) grain(seen []time.Time, waits time.Duration) {
 	const check = "grain of time stamps"
 	if len(seen) < 3 {
 		p.add(Finding{check, fmt.Sprintf("more than %v", stampTime/2), OneHost, "H35", "changes would be seen late or never; use another kind of share"})
@@ -63,11 +66,14 @@ func (p *prober) grain(seen []time.Time) {
 	for i := 2; i < len(seen); i++ {
 		grain = min(grain, seen[i].Sub(seen[i-1]))
 	}
-	if grain > p.h.Profile.Grain {
-		p.add(Finding{check, fmt.Sprint(grain), OneHost, "H35", fmt.Sprintf("Bobbin counts on %v here; changes could be missed", p.h.Profile.Grain)})
-		return
+	switch {
+	case grain > waits:
+		p.add(Finding{check, fmt.Sprint(grain), OneHost, "H35", fmt.Sprintf("Bobbin counts on %v here; changes could be missed", waits)})
+	case waits > p.h.Profile.Grain:
+		p.add(Finding{check, fmt.Sprint(grain), Note, "H35", fmt.Sprintf("Bobbin sees it by the stamps and waits %v; changes are seen so much later", waits)})
+	default:
+		p.ok(check, "at most %v; Bobbin waits %v", grain.Round(10*time.Microsecond), waits)
 	}
-	p.ok(check, "at most %v; Bobbin waits %v", grain.Round(10*time.Microsecond), p.h.Profile.Grain)
 }
 
 // listings looks whether names get lost in a larger directory (H48, H55).
