@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/bobbinmail/bobbin/readers/server"
 )
 
 func (x *session) data(ctx context.Context, args string) *Reply {
@@ -25,7 +27,7 @@ func (x *session) data(ctx context.Context, args string) *Reply {
 		return noArguments("DATA")
 	}
 	x.say(replyf(354, "", "end with a dot on a line"))
-	d := newDataReader(x.conn.Reader)
+	d := server.NewDotReader(x.conn.Reader)
 	err := x.conn.Data(func() error {
 		_, err := d.WriteTo(lenient{x.mail.message})
 		return err
@@ -35,7 +37,7 @@ func (x *session) data(ctx context.Context, args string) *Reply {
 		return nil
 	}
 	x.fail(x.mail.message.broken)
-	if d.smuggling {
+	if d.Smuggling {
 		x.fail(replyf(554, "5.6.0", "a dot alone between bare line ends is refused"))
 	}
 	x.deliver(ctx)

@@ -1,4 +1,4 @@
-package lmtp
+package server
 
 import (
 	"bufio"
@@ -45,7 +45,7 @@ func compareData(t *testing.T, raw string) {
 		"whole": strings.NewReader(raw), "bytes": iotest.OneByteReader(strings.NewReader(raw)), "halves": iotest.HalfReader(strings.NewReader(raw)),
 	} {
 		in := bufio.NewReaderSize(r, 16)
-		d := newDataReader(in)
+		d := NewDotReader(in)
 		var got bytes.Buffer
 		_, err := d.WriteTo(&got)
 		if !ok {
@@ -55,14 +55,14 @@ func compareData(t *testing.T, raw string) {
 			continue
 		}
 		left, _ := io.ReadAll(in)
-		if err != nil || got.String() != text || string(left) != rest || d.smuggling != smuggling {
+		if err != nil || got.String() != text || string(left) != rest || d.Smuggling != smuggling {
 			t.Errorf("%s: %q:\ngot  %q, rest %q, smuggling %v, %v\nwant %q, rest %q, smuggling %v",
-				name, raw, got.String(), left, d.smuggling, err, text, rest, smuggling)
+				name, raw, got.String(), left, d.Smuggling, err, text, rest, smuggling)
 		}
 	}
 }
 
-func TestData(t *testing.T) {
+func TestDots(t *testing.T) {
 	tests := []struct {
 		raw, text, rest string
 		smuggling       bool
@@ -97,7 +97,7 @@ func TestData(t *testing.T) {
 }
 
 // All short texts of the bytes that matter.
-func TestDataAll(t *testing.T) {
+func TestDotsAll(t *testing.T) {
 	const letters, length = "\r\n.a", 7
 	raw := make([]byte, length)
 	for n := range 1 << (2 * length) {
@@ -106,23 +106,23 @@ func TestDataAll(t *testing.T) {
 		}
 		text, rest, smuggling, ok := slowData(string(raw) + "\r\n.\r\n")
 		in := bufio.NewReaderSize(bytes.NewReader(append(bytes.Clone(raw), "\r\n.\r\n"...)), 16)
-		d := newDataReader(in)
+		d := NewDotReader(in)
 		var got bytes.Buffer
 		_, err := d.WriteTo(&got)
 		left, _ := io.ReadAll(in)
-		if !ok || err != nil || got.String() != text || string(left) != rest || d.smuggling != smuggling {
-			t.Fatalf("%q: got %q, rest %q, smuggling %v, %v; want %q, rest %q, smuggling %v", raw, got.String(), left, d.smuggling, err, text, rest, smuggling)
+		if !ok || err != nil || got.String() != text || string(left) != rest || d.Smuggling != smuggling {
+			t.Fatalf("%q: got %q, rest %q, smuggling %v, %v; want %q, rest %q, smuggling %v", raw, got.String(), left, d.Smuggling, err, text, rest, smuggling)
 		}
 	}
 }
 
-func FuzzData(f *testing.F) {
+func FuzzDots(f *testing.F) {
 	f.Add("a\r\n..b\r\n.\r\nQUIT\r\n")
 	f.Add("a\n.\r\n\r.\r\r\n.\r\n")
 	f.Fuzz(compareData)
 }
 
-func BenchmarkData(b *testing.B) {
+func BenchmarkDots(b *testing.B) {
 	line := "The quick brown fox jumps over the lazy dog. It ends in a dot, as it should.\r\n"
 	for name, line := range map[string]string{
 		"text": line, "base64": strings.Repeat("QUJD", 19) + "\r\n", "dots": strings.Repeat(".", 76) + "\r\n", "stuffed": ".." + line,
@@ -134,7 +134,7 @@ func BenchmarkData(b *testing.B) {
 			begun := processorTime(b)
 			for b.Loop() {
 				in.Reset(bytes.NewReader(text))
-				if _, err := newDataReader(in).WriteTo(io.Discard); err != nil {
+				if _, err := NewDotReader(in).WriteTo(io.Discard); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -1,4 +1,4 @@
-package lmtp
+package server
 
 import (
 	"bufio"
@@ -6,7 +6,7 @@ import (
 	"io"
 )
 
-// dataReader reads the text of a message after DATA up to its end: a line that
+// DotReader reads the text of a message from a client up to its end: a line that
 // is a single dot, with CRLF before it and CRLF after it (RFC 5321 §4.1.1.4).
 // Nothing else ends it. It takes away the first dot of other lines that begin
 // with one; lines end in CRLF, may be of any length and contain any byte.
@@ -15,19 +15,23 @@ import (
 // message; some servers believe that it does, so somebody may want to smuggle
 // a second message through one of them. Such a message is read to its end and
 // marked.
-type dataReader struct {
-	r         *bufio.Reader
-	last      [2]byte // what came before, as it was sent
-	smuggling bool
-	done      bool
+type DotReader struct {
+	// Smuggling is set if there was such a dot in what was read.
+	Smuggling bool
+
+	r    *bufio.Reader
+	last [2]byte // what came before, as it was sent
+	done bool
 }
 
-func newDataReader(r *bufio.Reader) *dataReader {
-	return &dataReader{r: r, last: [2]byte{'\r', '\n'}}
+// NewDotReader returns a reader of the message that begins in r.
+func NewDotReader(r *bufio.Reader) *DotReader {
+	return &DotReader{r: r, last: [2]byte{'\r', '\n'}}
 }
 
-// WriteTo writes the message without its end.
-func (d *dataReader) WriteTo(w io.Writer) (n int64, err error) {
+// WriteTo writes the message without its end; it is [io.WriterTo]. The error is
+// [io.ErrUnexpectedEOF] if the client is gone before.
+func (d *DotReader) WriteTo(w io.Writer) (n int64, err error) {
 	write := func(p []byte) error {
 		k, err := w.Write(p)
 		n += int64(k)
@@ -66,7 +70,7 @@ func (d *dataReader) WriteTo(w io.Writer) (n int64, err error) {
 // unstuff makes p[:out] of p[:used], where p is what comes next. It stops before the
 // end of the message and before a dot after a line end that has not two bytes behind
 // it: dot looks at these.
-func (d *dataReader) unstuff(p []byte) (out, used int) {
+func (d *DotReader) unstuff(p []byte) (out, used int) {
 	for {
 		rest := p[used:]
 		n := d.lineDot(rest)
@@ -82,7 +86,7 @@ func (d *dataReader) unstuff(p []byte) (out, used int) {
 			return out, used
 		}
 		if rest[1] == '\r' || rest[1] == '\n' {
-			d.smuggling = true
+			d.Smuggling = true
 		}
 		if !strict {
 			p[out] = '.'
@@ -95,7 +99,7 @@ func (d *dataReader) unstuff(p []byte) (out, used int) {
 
 // lineDot finds the first dot with a CR or LF before it; len(p) if there is
 // none.
-func (d *dataReader) lineDot(p []byte) int {
+func (d *DotReader) lineDot(p []byte) int {
 	ended := d.last[1] == '\n' || d.last[1] == '\r'
 	for at := 0; at < len(p); {
 		if ended && p[at] == '.' {
@@ -124,7 +128,7 @@ func (d *dataReader) lineDot(p []byte) int {
 
 // dot looks at what follows a dot after a line end: the end of the message,
 // which it takes, or else whether the dot belongs to the message.
-func (d *dataReader) dot() (keep bool, err error) {
+func (d *DotReader) dot() (keep bool, err error) {
 	strict := d.last == [2]byte{'\r', '\n'}
 	next, err := d.r.Peek(2)
 	if err != nil {
@@ -141,13 +145,13 @@ func (d *dataReader) dot() (keep bool, err error) {
 		}
 	}
 	if next[1] == '\r' || next[1] == '\n' {
-		d.smuggling = true
+		d.Smuggling = true
 	}
 	return !strict, nil
 }
 
 // pass notes what went by.
-func (d *dataReader) pass(p []byte) {
+func (d *DotReader) pass(p []byte) {
 	if len(p) == 1 {
 		d.last = [2]byte{d.last[1], p[0]}
 	} else {
