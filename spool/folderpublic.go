@@ -12,6 +12,16 @@ import (
 // his log under the folder's UIDVALIDITY. That is unique among the shared
 // folders, stays with a folder that is renamed, and UIDs mean nothing without it.
 
+// SharedFolders lists the shared folders in the order of their names. It costs
+// two operations and one for each.
+func (s *Spool) SharedFolders(ctx context.Context, user string) ([]string, error) {
+	h, err := s.home(user)
+	if err != nil {
+		return nil, err
+	}
+	return home{spool: s, dir: publicDir, user: h.user, public: true}.list(ctx)
+}
+
 // openReader makes m show the \Seen of the user who opens it.
 func (m *Mailbox) openReader(ctx context.Context) error {
 	if !m.box.home.public {

@@ -231,11 +231,11 @@ func (a *app) protocols(c *cli.Context, o lmtp.Options, m *monitor) (list map[st
 	}
 	logins.Tried = m.login
 	boxes := &pool.Pool{Spool: in.spool, Polled: m.polls.Observe, Opened: m.hosts.note}
-	p, err := popOptions(c)
+	p, err := a.popOptions(c, o.Name)
 	if err != nil {
 		return nil, nil, err
 	}
-	p.Name, p.TLS, p.Log = o.Name, o.TLS, o.Log
+	p.TLS, p.Log = o.TLS, o.Log
 	show := pop.New(logins, &popBackend{boxes}, p)
 	list["pop3"] = show.Protocol()
 	list["imap"] = imap.New(&imapBackend{boxes}, logins, imap.Options{Name: o.Name, Version: buildVersion(), TLS: o.TLS, MaxSize: o.MaxSize, Log: o.Log}).Protocol()

@@ -10,16 +10,20 @@ import (
 
 	"github.com/bobbinmail/bobbin/readers/pool"
 	"github.com/bobbinmail/bobbin/readers/pop"
-	"github.com/bobbinmail/bobbin/spool"
 )
 
 // popFlags are the settings of POP3 alone.
 func popFlags() []cli.Flag {
-	return []cli.Flag{settingOf("pop3-expire").flag(), settingOf("pop3-login-delay").flag(), settingOf("pop3-uidl").flag(), settingOf("pop3-lock").flag()}
+	var list []cli.Flag
+	for _, name := range []string{"pop3-expire", "pop3-login-delay", "pop3-uidl", "pop3-lock", "pop3-send"} {
+		list = append(list, settingOf(name).flag())
+	}
+	return list
 }
 
 // popOptions reads what the settings say of POP3.
-func popOptions(c *cli.Context) (o pop.Options, err error) {
+func (a *app) popOptions(c *cli.Context, host string) (o pop.Options, err error) {
+	o.Name, o.MaxSize = host, c.Int64("max-size")
 	if days := c.String("pop3-expire"); days != "" && days != "never" {
 		if o.Expire, err = strconv.Atoi(days); err != nil || o.Expire <= 0 {
 			return o, fmt.Errorf("%w: pop3-expire %q: it is a number of days above 0, or never", errConfig, days)
@@ -33,6 +37,15 @@ func popOptions(c *cli.Context) (o pop.Options, err error) {
 	if o.Lock, err = isOn(c, "pop3-lock"); err != nil {
 		return o, err
 	}
+	if sends, err := isOn(c, "pop3-send"); err != nil {
+		return o, err
+	} else if sends {
+		way, err := a.outgoing(c)
+		if err != nil {
+			return o, err
+		}
+		o.Post = func(_ context.Context, user string) (pop.Letter, error) { return post(way, host, user) }
+	}
 	if form := c.String("pop3-uidl"); form != "" {
 		if o.UIDL, err = pop.ParseUIDL(form); err != nil {
 			return o, fmt.Errorf("%w: pop3-uidl %w", errConfig, err)
@@ -44,7 +57,12 @@ func popOptions(c *cli.Context) (o pop.Options, err error) {
 // popBackend shows the mail of a spool.
 type popBackend struct{ pool *pool.Pool }
 
-// Inbox opens a user's INBOX.
-func (b *popBackend) Inbox(ctx context.Context, user string) (*pool.Use, error) {
-	return b.pool.Open(ctx, user, spool.Inbox)
+// Open opens a user's folder.
+func (b *popBackend) Open(ctx context.Context, user, folder string) (*pool.Use, error) {
+	return b.pool.Open(ctx, user, folder)
+}
+
+// Shared lists the shared folders.
+func (b *popBackend) Shared(ctx context.Context, user string) ([]string, error) {
+	return b.pool.Spool.SharedFolders(ctx, user)
 }

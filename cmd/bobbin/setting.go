@@ -183,6 +183,11 @@ var settings = []setting{
 		Text: "With on, a user whose mail another session has, on whatever host, is told [IN-USE]; the lock of a host that died is stolen a minute after the next login. It costs four operations a session and one each seven seconds. Nothing needs it: " +
 			"sessions see INBOX as it was, whatever others do. All hosts must have the same.",
 	},
+	{
+		Name: "pop3-send", Value: "SWITCH", Env: "BOBBIN_POP3_SEND", Usage: "POP3 users may send mail by XTND XMIT: `SWITCH` is on or off", Default: "off",
+		Text: "With on, mail that a user hands in goes by 'outgoing' to those whom its To, Cc and Bcc name. Its return path is the user, with the name of the host behind an @ if he is no address. " +
+			"It has at most --max-size bytes. Nothing looks at what the message says of its author.",
+	},
 }
 
 func settingOf(name string) *setting {

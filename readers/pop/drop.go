@@ -13,6 +13,7 @@ type drop struct {
 	mailbox *pool.Use
 	held    context.Context // while the lock is; nil without one
 	release func(context.Context) error
+	board   string // the shared folder it is, which is only read; "" for INBOX
 	items   []item
 	last    int // highest message that was seen when the session began
 	highest int // highest that was seen
@@ -30,7 +31,7 @@ type item struct {
 // open takes the snapshot. The sizes are in the names and summaries, so no
 // message is opened but one whose size nobody knows.
 func (x *session) open(ctx context.Context, user string) error {
-	m, err := x.server.backend.Inbox(ctx, user)
+	m, err := x.server.backend.Open(ctx, user, spool.Inbox)
 	if err != nil {
 		return err
 	}

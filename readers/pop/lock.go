@@ -69,7 +69,7 @@ func (s *Server) watch(ctx context.Context, user string) {
 			defer w.mu.Unlock()
 			delete(w.users, user)
 		}()
-		m, err := s.backend.Inbox(ctx, user)
+		m, err := s.backend.Open(ctx, user, spool.Inbox)
 		if err != nil {
 			return
 		}

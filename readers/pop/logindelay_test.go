@@ -36,11 +36,11 @@ func TestTooSoon(t *testing.T) {
 
 func TestExpire(t *testing.T) {
 	for days, want := range map[int]string{0: "EXPIRE NEVER", 30: "EXPIRE 30"} {
-		if got := strings.Join(New(nil, nil, Options{Expire: days}).announced(), "\n"); got != want {
+		if got := strings.Join(New(nil, nil, Options{Expire: days}).announced()[:1], "\n"); got != want {
 			t.Errorf("%d days: %q", days, got)
 		}
 	}
-	if got := strings.Join(New(nil, nil, Options{LoginDelay: 90 * time.Second}).announced(), "\n"); got != "EXPIRE NEVER\nLOGIN-DELAY 90" {
+	if got := strings.Join(New(nil, nil, Options{LoginDelay: 90 * time.Second}).announced()[:2], "\n"); got != "EXPIRE NEVER\nLOGIN-DELAY 90" {
 		t.Error(got)
 	}
 }

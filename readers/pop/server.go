@@ -16,8 +16,12 @@ import (
 
 // Backend has users' mail. It is used by many goroutines at once.
 type Backend interface {
-	// Inbox opens a user's INBOX and looks for new mail.
-	Inbox(ctx context.Context, user string) (*pool.Use, error)
+	// Open opens a user's folder, or a shared one, and looks for new mail. The
+	// error is that of [pool.Pool.Open].
+	Open(ctx context.Context, user, folder string) (*pool.Use, error)
+	// Shared lists the shared folders that a user may read, by the names that
+	// Open takes, in any order.
+	Shared(ctx context.Context, user string) ([]string, error)
 }
 
 // Options are settings of a [Server]; the zero value works.
@@ -35,6 +39,10 @@ type Options struct {
 	// Lock lets a user have one session at a time, on all hosts; others are told
 	// [IN-USE] (RFC 2449 §8.1.1).
 	Lock bool
+	// Post begins a letter that a user sends by XTND XMIT; nil does not offer it.
+	// It has at most MaxSize bytes.
+	Post    func(ctx context.Context, user string) (Letter, error)
+	MaxSize int64
 	// UIDL is what UIDL says of messages.
 	UIDL UIDL
 	// Log gets a line for each session; nil means slog.Default.
@@ -66,7 +74,11 @@ func (s *Server) announced() []string {
 	if s.LoginDelay > 0 {
 		list = append(list, fmt.Sprintf("LOGIN-DELAY %d", s.LoginDelay/time.Second))
 	}
-	return list
+	xtnd := "XTND BBOARDS ARCHIVE X-BBOARDS"
+	if s.Post != nil {
+		xtnd += " XMIT"
+	}
+	return append(list, xtnd)
 }
 
 // Protocol is how the server is put on a listener.

@@ -74,6 +74,7 @@ var verbs = map[string]verb{
 	"DELE": {transaction, 1, 1, (*session).dele},
 	"RSET": {transaction, 0, 0, (*session).rset},
 	"LAST": {transaction, 0, 0, (*session).last},
+	"XTND": {transaction, 1, 2, (*session).xtnd},
 }
 
 // ok and fail write the answer, which is sent when the next command is waited
@@ -142,6 +143,8 @@ func count(v verb) string {
 		return "one argument"
 	case v.min == v.max:
 		return fmt.Sprintf("%d arguments", v.min)
+	case v.min > 0:
+		return fmt.Sprintf("%d to %d arguments", v.min, v.max)
 	}
 	return fmt.Sprintf("at most %d arguments", v.max)
 }
@@ -170,16 +173,19 @@ func (x *session) leave(ctx context.Context) {
 	if x.drop == nil {
 		return
 	}
-	if err := x.drop.close(ctx); err != nil {
-		x.log.Warn("file names", "user", x.user, "error", err)
-	}
+	x.closeDrop(ctx)
 	x.log.Info("session", "user", x.user,
 		"messages", len(x.drop.items), "retrieved", x.read, "bytes", x.sent, "deleted", x.removed)
 }
 
+func (x *session) closeDrop(ctx context.Context) {
+	if err := x.drop.close(ctx); err != nil {
+		x.log.Warn("file names", "user", x.user, "error", err)
+	}
+}
+
 // capa lists what a client may use (RFC 2449).
 func (x *session) capa(ctx context.Context, _ []string) {
-	x.ok("capability list follows")
 	lines := []string{"TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "LANG", "UTF8 USER"}
 	lines = append(lines, x.server.announced()...)
 	if x.drop == nil && x.server.logins.RefusesPasswords(x.conn) == nil {
@@ -191,18 +197,14 @@ func (x *session) capa(ctx context.Context, _ []string) {
 	if x.server.TLS != nil && x.conn.TLS == nil && x.drop == nil {
 		lines = append(lines, "STLS")
 	}
-	lines = append(lines, "IMPLEMENTATION Bobbin", ".")
-	for _, line := range lines {
-		_, _ = x.conn.Writer.WriteString(line + "\r\n")
-	}
+	x.multi("capability list follows", append(lines, "IMPLEMENTATION Bobbin")...)
 }
 
 // lang chooses the language of answers, of which there is one (RFC 6856 §3).
 func (x *session) lang(_ context.Context, args []string) {
 	switch {
 	case len(args) == 0:
-		x.ok("language listing follows")
-		_, _ = x.conn.Writer.WriteString("en English\r\n.\r\n")
+		x.multi("language listing follows", "en English")
 	case args[0] == "*":
 		x.ok("i-default the default language")
 	case strings.EqualFold(args[0], "en") || strings.EqualFold(args[0], "i-default"):
@@ -237,15 +239,29 @@ func (x *session) quit(ctx context.Context, _ []string) {
 		x.ok("%s signing off", x.server.Name)
 		return
 	}
+	if x.update(ctx) {
+		x.ok("%s signing off, %d messages left", x.server.Name, x.drop.left)
+	}
+}
+
+// update does what the client asked for, or answers that it did not work.
+func (x *session) update(ctx context.Context) bool {
 	n, err, marked := x.drop.update(ctx)
-	x.removed = n
+	x.removed += n
 	if marked != nil { // no promise of POP3
 		x.log.Warn("messages are not marked as seen", "user", x.user, "error", marked)
 	}
 	if err != nil {
 		x.log.Error("messages are not removed", "user", x.user, "error", err)
 		x.fail("[SYS/TEMP] some deleted messages are not removed, try again later")
-		return
 	}
-	x.ok("%s signing off, %d messages left", x.server.Name, x.drop.left)
+	return err == nil
+}
+
+// multi answers with lines after the first.
+func (x *session) multi(first string, lines ...string) {
+	x.ok("%s", first)
+	for _, line := range append(lines, ".") {
+		_, _ = x.conn.Writer.WriteString(line + "\r\n")
+	}
 }

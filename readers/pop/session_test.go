@@ -56,7 +56,7 @@ func TestTransactions(t *testing.T) {
 		{"USER bob", "-ERR you are logged in already\n"},
 		{"STLS", "-ERR you are logged in already\n"},
 		{"FOO bar", "-ERR unknown command\n"},
-		{"CAPA", "+OK capability list follows\nTOP\nUIDL\nRESP-CODES\nAUTH-RESP-CODE\nPIPELINING\nLANG\nUTF8 USER\nEXPIRE NEVER\nIMPLEMENTATION Bobbin\n.\n"},
+		{"CAPA", "+OK capability list follows\nTOP\nUIDL\nRESP-CODES\nAUTH-RESP-CODE\nPIPELINING\nLANG\nUTF8 USER\nEXPIRE NEVER\nXTND BBOARDS ARCHIVE X-BBOARDS\nIMPLEMENTATION Bobbin\n.\n"},
 		{"LANG|LANG en|LANG *|LANG tlh", "+OK language listing follows\nen English\n.\n+OK en English\n+OK i-default the default language\n-ERR no such language\n"},
 	} {
 		if got := s.session(c.script); got != c.want+bye(3) {

@@ -53,8 +53,12 @@ type remoteConn struct {
 
 func (c remoteConn) RemoteAddr() net.Addr { return c.at }
 
-func (s *shop) Inbox(ctx context.Context, user string) (*pool.Use, error) {
-	return s.pool.Open(ctx, user, spool.Inbox)
+func (s *shop) Open(ctx context.Context, user, folder string) (*pool.Use, error) {
+	return s.pool.Open(ctx, user, folder)
+}
+
+func (s *shop) Shared(ctx context.Context, user string) ([]string, error) {
+	return s.spool.SharedFolders(ctx, user)
 }
 
 func open(t *testing.T, texts ...string) *shop {
@@ -149,7 +153,12 @@ func (s *shop) box() *spool.Box {
 
 func (s *shop) deliver(text string) {
 	s.t.Helper()
-	in, err := s.box().Receive(s.t.Context())
+	s.deliverTo(s.box(), text)
+}
+
+func (s *shop) deliverTo(b *spool.Box, text string) {
+	s.t.Helper()
+	in, err := b.Receive(s.t.Context())
 	if err == nil {
 		_, err = io.WriteString(in, text)
 	}
@@ -181,7 +190,15 @@ type client struct {
 	greeting string
 }
 
+// dial reads the greeting.
 func (s *shop) dial() *client {
+	s.t.Helper()
+	c := s.connect()
+	c.greeting = c.line()
+	return c
+}
+
+func (s *shop) connect() *client {
 	s.t.Helper()
 	conn, err := net.Dial(s.at.Network(), s.at.String())
 	if err != nil {
@@ -189,9 +206,7 @@ func (s *shop) dial() *client {
 	}
 	s.t.Cleanup(func() { _ = conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(time.Minute))
-	c := &client{t: s.t, conn: conn, r: bufio.NewReader(conn)}
-	c.greeting = c.line()
-	return c
+	return &client{t: s.t, conn: conn, r: bufio.NewReader(conn)}
 }
 
 func (c *client) line() string {

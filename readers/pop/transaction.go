@@ -32,7 +32,13 @@ func (x *session) stat(context.Context, []string) {
 }
 
 func (x *session) list(_ context.Context, args []string) {
-	x.each(args, func(it *item) string { return strconv.FormatInt(it.wire, 10) })
+	x.each(args, func(it *item) string {
+		text := strconv.FormatInt(it.wire, 10)
+		if x.drop.board != "" { // RFC 1082
+			text += " " + strconv.FormatUint(uint64(it.UID), 10)
+		}
+		return text
+	})
 }
 
 func (x *session) uidl(_ context.Context, args []string) {
@@ -60,7 +66,12 @@ func (x *session) each(args []string, text func(*item) string) {
 }
 
 func (x *session) dele(_ context.Context, args []string) {
-	if it := x.number(args[0]); it != nil {
+	it := x.number(args[0])
+	switch {
+	case it == nil:
+	case x.drop.board != "": // RFC 1082
+		x.ok("message %d stays in the bboard", it.number)
+	default:
 		it.deleted = true
 		x.touch(it)
 		x.ok("message %d deleted", it.number)
