@@ -23,6 +23,7 @@ import (
 // Where is served when nobody says where.
 const (
 	defaultLMTP = "127.0.0.1:10024"
+	defaultPOP2 = "127.0.0.1:10109"
 	defaultPOP3 = "127.0.0.1:10110"
 	defaultIMAP = "127.0.0.1:10143"
 )
@@ -38,17 +39,19 @@ func (a *app) serveCommand() *cli.Command {
 		SeeAlso: []string{"bobbin-deliver(1)", "bobbin-config(1)", "lmtp(8)"},
 	}, &cli.Command{
 		Name:  "serve",
-		Usage: "take mail by LMTP, show it by IMAP and POP3",
-		Description: "Serves LMTP (RFC 2033), IMAP (RFC 3501, RFC 9051) and POP3 (RFC 1939) until it is interrupted, and then lets every client finish its command. Without any address all are served to this host. " +
+		Usage: "take mail by LMTP, show it by IMAP and POP",
+		Description: "Serves LMTP (RFC 2033), IMAP (RFC 3501, RFC 9051), POP3 (RFC 1939) and its forerunners until it is interrupted, and then lets every client finish its command. Without any address all but POP are served to this host. " +
 			"A message that comes by LMTP for several recipients is " +
 			"taken once and delivered to one after the other; 250 means that it is durable there. bobbin-config(1) has the rules for addresses under detail-separator, local-domains, catch-all and address-case, and says how mail that comes twice is dropped. An unknown user is refused with " +
-			"550 5.1.1; whatever can mend itself is a temporary error. Each recipient is a line of the log, on standard error or where --log-to says. With --location each delivery is a process of its own, which becomes the user, unless the server does not run as root and --forward is off. There is no IMAP and no POP3 then. " +
-			"IMAP shows all folders, and tells of what other hosts and programs do to them within 2 s. POP3 shows INBOX as it is at login. Neither locks anything; both take passwords with TLS or from this host; see plain-login in bobbin-config(1). " +
+			"550 5.1.1; whatever can mend itself is a temporary error. Each recipient is a line of the log, on standard error or where --log-to says. With --location each delivery is a process of its own, which becomes the user, unless the server does not run as root and --forward is off. There is no IMAP and no POP then. " +
+			"IMAP shows all folders, and tells of what other hosts and programs do to them within 2 s. POP3 shows INBOX as it is at login. Neither locks anything; both take passwords with TLS or from this host; see plain-login in bobbin-config(1). POP2 and POP have no TLS. " +
 			"With --http the server has a page that tells how it is, counters for Prometheus at /metrics, and /healthz and /readyz say whether it is alive and can do its work; docs/operations.md explains them. " +
 			"Root opens the sockets and then becomes the owner of the spool.",
 		Flags: append([]cli.Flag{
 			spoolFlag(), locationFlag(),
 			&cli.StringSliceFlag{Name: "lmtp", Usage: "serve LMTP at `ADDRESS`: HOST:PORT or unix:PATH; may be repeated", DefaultText: defaultLMTP},
+			&cli.StringSliceFlag{Name: "pop", Usage: "serve the first POP (RFC 918) at `ADDRESS`", DefaultText: "none"},
+			&cli.StringSliceFlag{Name: "pop2", Usage: "serve POP2 (RFC 937) at `ADDRESS`", DefaultText: defaultPOP2},
 			&cli.StringSliceFlag{Name: "pop3", Usage: "serve POP3 at `ADDRESS`", DefaultText: defaultPOP3},
 			&cli.StringSliceFlag{Name: "pop3s", Usage: "serve POP3 with TLS from the beginning at `ADDRESS`", DefaultText: "none"},
 			&cli.StringSliceFlag{Name: "imap", Usage: "serve IMAP at `ADDRESS`", DefaultText: defaultIMAP},
@@ -127,14 +130,26 @@ type door struct {
 	net.Listener
 	flag     string // that opened it
 	protocol string
-	tls      bool // from the first byte
+	tls      bool   // from the first byte
+	standard string // its address when none is given; "" for none
+}
+
+// kinds are the doors there may be.
+var kinds = []door{
+	{flag: "lmtp", protocol: "lmtp", standard: defaultLMTP},
+	{flag: "pop", protocol: "pop"},
+	{flag: "pop2", protocol: "pop2", standard: defaultPOP2},
+	{flag: "pop3", protocol: "pop3", standard: defaultPOP3},
+	{flag: "pop3s", protocol: "pop3", tls: true},
+	{flag: "imap", protocol: "imap", standard: defaultIMAP},
+	{flag: "imaps", protocol: "imap", tls: true},
 }
 
 // openDoors opens what the flags name, or the default ones.
 func (a *app) openDoors(c *cli.Context) (doors []door, err error) {
 	var wanted []door
 	var at []string
-	for _, d := range []door{{flag: "lmtp", protocol: "lmtp"}, {flag: "pop3", protocol: "pop3"}, {flag: "pop3s", protocol: "pop3", tls: true}, {flag: "imap", protocol: "imap"}, {flag: "imaps", protocol: "imap", tls: true}} {
+	for _, d := range kinds {
 		for _, address := range c.StringSlice(d.flag) {
 			wanted, at = append(wanted, d), append(at, address)
 		}
@@ -146,9 +161,10 @@ func (a *app) openDoors(c *cli.Context) (doors []door, err error) {
 		}
 	}
 	if len(wanted) == 0 {
-		wanted, at = append(wanted, door{flag: "lmtp", protocol: "lmtp"}), append(at, defaultLMTP)
-		if a.location(c) == "" {
-			wanted, at = append(wanted, door{flag: "pop3", protocol: "pop3"}, door{flag: "imap", protocol: "imap"}), append(at, defaultPOP3, defaultIMAP)
+		for _, d := range kinds {
+			if d.standard != "" && (d.protocol == "lmtp" || a.location(c) == "") {
+				wanted, at = append(wanted, d), append(at, d.standard)
+			}
 		}
 	}
 	for i, d := range wanted {
@@ -237,7 +253,7 @@ func (a *app) protocols(c *cli.Context, o lmtp.Options, m *monitor) (list map[st
 	}
 	p.TLS, p.Log = o.TLS, o.Log
 	show := pop.New(logins, &popBackend{boxes}, p)
-	list["pop3"] = show.Protocol()
+	list["pop"], list["pop2"], list["pop3"] = show.POP(), show.POP2(), show.Protocol()
 	list["imap"] = imap.New(&imapBackend{boxes}, logins, imap.Options{Name: o.Name, Version: buildVersion(), TLS: o.TLS, MaxSize: o.MaxSize, Log: o.Log}).Protocol()
 	in.delivered = boxes.Delivered
 	return list, func() { show.Wait(); boxes.CloseIdle() }, nil

@@ -88,6 +88,9 @@ func (s *Server) Wait() { s.watches.group.Wait() }
 
 // close ends the use of the mailbox. The error is about names of files alone.
 func (d *drop) close(ctx context.Context) error {
+	if d.mailbox == nil {
+		return nil
+	}
 	err := d.mailbox.Close(ctx)
 	if d.release != nil {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), unlockPatience)

@@ -92,7 +92,7 @@ func (s *Server) Protocol() server.Protocol {
 }
 
 func (s *Server) serve(ctx context.Context, c *server.Conn) {
-	x := &session{server: s, conn: c, log: s.Log.With("protocol", "pop3", "client", c.Remote, "connection", c.ID)}
+	x := s.newSession(c, "pop3")
 	defer x.leave(ctx)
 	greeting := s.Name + " POP3 Bobbin"
 	if s.logins.SASL.Offers(sasl.APOP) {

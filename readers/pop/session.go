@@ -239,13 +239,18 @@ func (x *session) quit(ctx context.Context, _ []string) {
 		x.ok("%s signing off", x.server.Name)
 		return
 	}
-	if x.update(ctx) {
-		x.ok("%s signing off, %d messages left", x.server.Name, x.drop.left)
+	if x.update(ctx) != nil {
+		x.fail(notRemoved)
+		return
 	}
+	x.ok("%s signing off, %d messages left", x.server.Name, x.drop.left)
 }
 
-// update does what the client asked for, or answers that it did not work.
-func (x *session) update(ctx context.Context) bool {
+const notRemoved = "[SYS/TEMP] some deleted messages are not removed, try again later"
+
+// update does what the client asked for. An error is in the log, and deleted
+// messages are left.
+func (x *session) update(ctx context.Context) error {
 	n, err, marked := x.drop.update(ctx)
 	x.removed += n
 	if marked != nil { // no promise of POP3
@@ -253,9 +258,8 @@ func (x *session) update(ctx context.Context) bool {
 	}
 	if err != nil {
 		x.log.Error("messages are not removed", "user", x.user, "error", err)
-		x.fail("[SYS/TEMP] some deleted messages are not removed, try again later")
 	}
-	return err == nil
+	return err
 }
 
 // multi answers with lines after the first.

@@ -28,13 +28,15 @@ import (
 // shop is a spool with one user and a server.
 type shop struct {
 	net.Listener
-	t      testing.TB
-	dir    string
-	spool  *spool.Spool
-	pool   *pool.Pool
-	logins *login.Service
-	at     net.Addr
-	remote atomic.Pointer[net.TCPAddr] // where clients seem to come from; nil for the socket
+	t   testing.TB
+	dir string
+	// protocol is "pop3" if empty.
+	protocol string
+	spool    *spool.Spool
+	pool     *pool.Pool
+	logins   *login.Service
+	at       net.Addr
+	remote   atomic.Pointer[net.TCPAddr] // where clients seem to come from; nil for the socket
 }
 
 // Accept lets clients come from elsewhere.
@@ -74,6 +76,14 @@ func openWith(t testing.TB, o pop.Options, texts ...string) *shop {
 func openAt(t testing.TB, dir string, o pop.Options, texts ...string) *shop {
 	t.Helper()
 	s := &shop{t: t, dir: dir}
+	s.make(o, texts...)
+	return s
+}
+
+// make makes the spool and serves it.
+func (s *shop) make(o pop.Options, texts ...string) {
+	t := s.t
+	t.Helper()
 	h, err := netfs.OpenHost(s.dir)
 	if err != nil {
 		t.Fatal(err)
@@ -92,7 +102,6 @@ func openAt(t testing.TB, dir string, o pop.Options, texts ...string) *shop {
 		s.deliver(text)
 	}
 	s.serve(h, o)
-	return s
 }
 
 // beside serves the same spool as another host would.
@@ -126,9 +135,13 @@ func (s *shop) serve(h *netfs.Host, o pop.Options) {
 	s.logins = &login.Service{SASL: sasl.Server{Accounts: accounts, Keys: accounts, Name: "mx.example.org"}}
 	frame := &server.Server{Log: log}
 	served := pop.New(s.logins, s, o)
+	protocol := map[string]func() server.Protocol{"pop": served.POP, "pop2": served.POP2}[s.protocol]
+	if protocol == nil {
+		protocol = served.Protocol
+	}
 	ended := make(chan error, 1)
 	go func() {
-		ended <- frame.Run(ctx, server.Listener{Listener: s, Protocol: served.Protocol()})
+		ended <- frame.Run(ctx, server.Listener{Listener: s, Protocol: protocol()})
 	}()
 	t.Cleanup(func() {
 		stop()

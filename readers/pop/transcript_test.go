@@ -52,10 +52,11 @@ var options = map[string]func(t *testing.T, o *pop.Options, p *postbox){
 
 // TestTranscripts plays the sessions of testdata. Before them stand options (O:), messages
 // of INBOX (M:, quoted) and of shared folders (B: FOLDER, quoted). C: is a line of
-// the client, R: raw bytes of it, S: what the server must say, L: a letter that it
-// must have sent; END: it must be gone. NEW: begins another session.
+// the client, R: raw bytes of it, X: HELO with so many letters, S: a line that the server must say, T: text of it without an end, N: how a line
+// of it begins, L: a letter that it must have sent; END: it must be gone. NEW: begins another session. The
+// ending of the file's name is the protocol.
 func TestTranscripts(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txt")
+	files, err := filepath.Glob("testdata/*.*")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("%q, %v", files, err)
 	}
@@ -65,21 +66,26 @@ func TestTranscripts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			play(t, strings.Split(strings.TrimSuffix(string(text), "\n"), "\n"))
+			play(t, strings.TrimPrefix(filepath.Ext(file), "."), strings.Split(strings.TrimSuffix(string(text), "\n"), "\n"))
 		})
 	}
 }
 
-func play(t *testing.T, lines []string) {
-	t.Helper()
-	var o pop.Options
-	p := new(postbox)
+// wanted are the options that a transcript asks for.
+func wanted(t *testing.T, lines []string, p *postbox) (o pop.Options) {
 	for _, line := range lines {
 		if name, ok := strings.CutPrefix(line, "O: "); ok {
 			options[name](t, &o, p)
 		}
 	}
-	s := openWith(t, o)
+	return o
+}
+
+func play(t *testing.T, protocol string, lines []string) {
+	t.Helper()
+	p := new(postbox)
+	s := &shop{t: t, dir: t.TempDir(), protocol: protocol}
+	s.make(wanted(t, lines, p))
 	var letters []string
 	var c *client
 	for n, line := range lines {
@@ -103,8 +109,23 @@ func play(t *testing.T, lines []string) {
 			c.write(arg + "\r\n")
 		case "R":
 			c.write(raw)
+		case "X":
+			length, err := strconv.Atoi(arg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.write("HELO " + strings.Repeat("x", length-1) + "\r\n")
 		case "S":
 			if got := strings.TrimSuffix(c.line(), "\r\n"); got != arg {
+				t.Fatalf("line %d: the server says %q, want %q", n+1, got, arg)
+			}
+		case "T":
+			got := make([]byte, len(arg))
+			if _, err := io.ReadFull(c.r, got); err != nil || string(got) != arg {
+				t.Fatalf("line %d: the server says %q, want %q (%v)", n+1, got, arg, err)
+			}
+		case "N":
+			if got := c.line(); !strings.HasPrefix(got, arg) {
 				t.Fatalf("line %d: the server says %q, want %q", n+1, got, arg)
 			}
 		case "L":

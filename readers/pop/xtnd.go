@@ -131,7 +131,8 @@ func (x *session) board(ctx context.Context, name, suffix string) {
 		x.boardTrouble(errors.Join(err, d.close(ctx)))
 		return
 	}
-	if !x.update(ctx) {
+	if x.update(ctx) != nil {
+		x.fail(notRemoved)
 		_ = d.close(ctx) // nothing was changed
 		return
 	}
